@@ -1,0 +1,141 @@
+"""Biasing lists: what users offer as hotwords, cleaned, tokenised and ready to be looked for.
+
+Symbols: N keywords of a list, L pieces of the longest keyword. Masks are bool, True = valid.
+"""
+
+import functools
+import logging
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import torch
+
+from funasr_sap.errors import DataError
+
+MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
+
+
+def parse_hotwords(value, separators: str = ",\n") -> list[str]:
+    """Read one biasing list as users write it.
+
+    Args:
+        value: None; a list of strings; a string of keywords between ``separators``; or the path of a text
+            file with one keyword a line.
+        separators: characters that part the keywords of a string.
+
+    Raises:
+        DataError: for any other type, naming it.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str | os.PathLike):
+        return _parse_text(os.fspath(value), separators)
+    if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
+        words = list(value)
+        for position, word in enumerate(words):
+            if not isinstance(word, str):
+                raise DataError(
+                    f"hotwords: expected strings, got {type(word).__name__} at position {position}; "
+                    "give a list of strings, one string, or a file with one keyword a line"
+                )
+        return words
+    raise DataError(
+        f"hotwords: expected a list of strings, one string, or a file with one keyword a line, "
+        f"got {type(value).__name__}"
+    )
+
+
+def _parse_text(text: str, separators: str) -> list[str]:
+    if "\n" not in text and len(text) < 4096 and os.path.isfile(text):
+        with open(text, encoding="utf-8-sig") as stream:
+            return stream.read().splitlines()
+    for separator in separators[1:]:
+        text = text.replace(separator, separators[0])
+    return text.split(separators[0])
+
+
+def clean_keyword(word: str) -> str:
+    """Neutralise one keyword: it is data, and never changes a prompt's structure.
+
+    Control characters become spaces, ``<|`` and ``|>`` (the brackets of special tokens) vanish, white
+    space is folded. What a tokenizer would still read as a special token is handled by ``encode_text``.
+    """
+    word = unicodedata.normalize("NFC", word)
+    word = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in word)
+    while "<|" in word or "|>" in word:
+        word = word.replace("<|", " ").replace("|>", " ")
+    return " ".join(word.split())
+
+
+def clean_keywords(words: Iterable[str]) -> list[str]:
+    """Clean a list: keywords neutralised, empty and double ones gone, order kept.
+
+    A keyword of more than 100 characters is left out, with a warning.
+    """
+    cleaned = {}
+    for word in words:
+        keyword = clean_keyword(word)
+        if len(keyword) > MAX_KEYWORD_CHARS:
+            logging.warning(
+                "hotwords: a keyword of %d characters is left out (at most %d): %.40s...",
+                len(keyword),
+                MAX_KEYWORD_CHARS,
+                keyword,
+            )
+        elif keyword:
+            cleaned[keyword] = None
+    return list(cleaned)
+
+
+def encode_text(tokenizer, text: str) -> list[int]:
+    """Tokenise text that is data: whatever looks like a special token is spelt out."""
+    return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+
+class BiasingList:
+    """The keywords offered for an utterance, in the order given.
+
+    Args:
+        words: keywords as users write them.
+        tokenizer: a transformers tokenizer.
+
+    Attributes:
+        words: the N cleaned keywords.
+        ids: the piece ids of each, as they are spelt in the middle of a sentence.
+    """
+
+    def __init__(self, words: Iterable[str], tokenizer):
+        self.words = []
+        self.ids = []
+        for word in clean_keywords(words):
+            ids = encode_keyword(tokenizer, word)
+            if ids:
+                self.words.append(word)
+                self.ids.append(ids)
+
+    def __len__(self):
+        return len(self.words)
+
+
+@functools.lru_cache(maxsize=1 << 18)
+def encode_keyword(tokenizer, word: str) -> tuple[int, ...]:
+    """Tokenise a cleaned keyword as it is spelt in the middle of a sentence."""
+    return tuple(encode_text(tokenizer, " " + word))
+
+
+def pad_lists(lists: list[BiasingList], device=None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack the pieces of several biasing lists.
+
+    Returns:
+        pieces: (B, N, L) long, 0 where padded; B is 1 when all lists are one object.
+        mask: (B, N, L) bool; a padded keyword has no valid piece.
+    """
+    if all(each is lists[0] for each in lists):
+        lists = lists[:1]
+    num = max(len(each) for each in lists)
+    length = max((len(ids) for each in lists for ids in each.ids), default=1)
+    padded = [[[*ids, *[-1] * (length - len(ids))] for ids in each.ids] for each in lists]
+    padded = [rows + [[-1] * length] * (num - len(rows)) for rows in padded]
+    pieces = torch.tensor(padded, dtype=torch.long, device=device).view(len(lists), num, length)
+    return pieces.clamp(min=0), pieces >= 0

@@ -1,0 +1,1 @@
+"""Data on disk: Kaldi directories, JSONL, biasing lists, and the synthetic mini corpus."""

@@ -1,0 +1,144 @@
+"""Biasing lists: the rare words of an utterance among distractors drawn from a pool.
+
+As in is21_deep_bias (arXiv:2104.02194), N counts the distractors: a list
+has its rare words and N entries more.
+"""
+
+import hashlib
+import os
+import random
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from funasr_sap.data.kaldi import iter_lines
+from funasr_sap.errors import DataError
+
+# A character of a script written without blanks, or a word without the punctuation around it.
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}](?:[^\s{_CJK}]*[^\W_{_CJK}])?")
+# Around words such as "C++", whose own signs belong to them.
+_PUNCTUATION = ".,;:!?\"'()[]，。；：！？、“”‘’《》（）"
+
+
+def draw_biasing_list(
+    rare_words: Sequence[str],
+    pool: Sequence[str],
+    num: int,
+    rng: random.Random,
+    exclude: Collection[str] = (),
+) -> list[str]:
+    """Draw a biasing list: the rare words and ``num`` distractors, shuffled, no word twice.
+
+    Costs O(num), whatever the pool's size, as long as ``num`` is well below it. Case makes no difference
+    between words.
+
+    Args:
+        rare_words: the true words of the utterance.
+        pool: words to draw distractors from, without replacement.
+        num: how many distractors.
+        rng: a ``random.Random``, or the module ``random``.
+        exclude: words that must not be distractors, such as those of the reference; ``rare_words`` never are.
+
+    Raises:
+        DataError: the pool has fewer than ``num`` words that may be distractors.
+    """
+    words = list(dict.fromkeys(rare_words))
+    taken = {word.casefold() for word in (*words, *exclude)}
+    words += _distractors(pool, num, rng, taken)
+    rng.shuffle(words)
+    return words
+
+
+def _distractors(pool: Sequence[str], num: int, rng: random.Random, taken: set[str]) -> list[str]:
+    """Draw by rejection; where that keeps hitting taken words, sample from what is left of the pool."""
+    drawn: list[str] = []
+    size = len(pool)
+    tries = 4 * num if 2 * num <= size else 0
+    while len(drawn) < num and tries > 0:
+        tries -= 1
+        word = pool[int(rng.random() * size)]
+        folded = word.casefold()
+        if folded not in taken:
+            taken.add(folded)
+            drawn.append(word)
+    if len(drawn) < num:
+        left = list({word.casefold(): word for word in pool if word.casefold() not in taken}.values())
+        if len(left) < num - len(drawn):
+            raise DataError(
+                f"{num} distractors wanted, but only {len(left) + len(drawn)} of the {size} words of the pool"
+                " are not spoken in the utterance; give more words or a smaller number"
+            )
+        drawn += rng.sample(left, num - len(drawn))
+    return drawn
+
+
+def make_biasing_lists(
+    keywords: Mapping[str, Sequence[str]],
+    pool: Sequence[str],
+    num: int,
+    seed: int = 0,
+    texts: Mapping[str, str] | None = None,
+) -> dict[str, list[str]]:
+    """Draw the biasing list of each utterance; it does not depend on the other utterances.
+
+    Args:
+        keywords: the rare words of each utterance.
+        pool: words to draw distractors from.
+        num: distractors an utterance.
+        seed: of the drawing.
+        texts: reference transcripts; what occurs in an utterance's transcript is never its distractor.
+
+    Raises:
+        DataError: ids that only one of ``keywords`` and ``texts`` has, or a pool that is too small.
+    """
+    if texts is not None:
+        lonely = [f"{utt_id}: has keywords, no text" for utt_id in keywords if utt_id not in texts]
+        lonely += [
+            f"{utt_id}: has a text, no keywords (its id alone stands for none)"
+            for utt_id in texts
+            if utt_id not in keywords
+        ]
+        if lonely:
+            raise DataError.from_lines("utterances without a partner", lonely)
+    longest = max((len(_TOKEN.findall(word)) for word in pool), default=0)
+    lists = {}
+    for utt_id, rare_words in keywords.items():
+        spoken = [*rare_words, *([texts[utt_id]] if texts is not None else [])]
+        rng = random.Random(_seed(seed, utt_id))
+        try:
+            lists[utt_id] = draw_biasing_list(rare_words, pool, num, rng, spoken_phrases(spoken, longest))
+        except DataError as error:
+            raise DataError(f"{utt_id}: {error}") from error
+    return lists
+
+
+def spoken_phrases(texts: Iterable[str], longest: int) -> set[str]:
+    """Collect what occurs in texts: words, and runs of up to ``longest`` words (or Chinese characters)."""
+    phrases: set[str] = set()
+    for text in texts:
+        text = " ".join(text.split())
+        phrases.update(word.strip(_PUNCTUATION) for word in text.split())
+        spans = [match.span() for match in _TOKEN.finditer(text)]
+        for first, (start, _) in enumerate(spans):
+            phrases.update(text[start:end] for _, end in spans[first : first + longest])
+    return phrases
+
+
+def read_words(path: str | os.PathLike) -> list[str]:
+    """Read one word or phrase a line; words that come again are dropped.
+
+    Raises:
+        DataError: lines that are not UTF-8, or no word at all.
+    """
+    problems: list[str] = []
+    words = list(dict.fromkeys(line.strip() for _, line in iter_lines(path, problems)))
+    if problems:
+        raise DataError.from_lines(f"cannot use {path}", problems)
+    if not words:
+        raise DataError(f"{path} has no words")
+    return words
+
+
+def _seed(seed: int, utt_id: str) -> int:
+    # Python's own hash() differs from run to run.
+    return int.from_bytes(hashlib.sha256(f"{seed} {utt_id}".encode()).digest()[:8], "big")

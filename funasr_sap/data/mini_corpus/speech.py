@@ -1,0 +1,91 @@
+"""Speech from espeak-ng, called through ctypes in this process.
+
+What espeak-ng says depends on all it said before: its oscillators and its flutter run on from call to call,
+and neither ``espeak_ng_SetRandSeed`` nor a new voice sets them back. Starting it anew in one process
+corrupts it. Bytes are therefore only repeatable from a fresh process on: render one talk per process.
+"""
+
+import ctypes
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from funasr_sap.errors import ConfigError, DataError
+
+SAMPLE_RATE = 22_050
+
+# Of espeak-ng's speak_lib.h.
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+_CHARS_UTF8 = 1
+_RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
+# Of 100, the default, at which the loud voices are clipped.
+_QUIET = 25
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """How to speak: ``rate`` in words a minute, ``pitch`` and ``range`` (of pitch) from 0 to 99."""
+
+    rate: int
+    pitch: int
+    range: int
+
+
+class Synthesizer:
+    """espeak-ng; there is one a process: see ``get_synthesizer``."""
+
+    def __init__(self):
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise ConfigError("the mini corpus needs espeak-ng: pip install espeakng-loader") from error
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._chunks: list[bytes] = []
+        # The library keeps the pointer only: without this attribute the callback would be freed.
+        self._callback = _Callback(self._keep)
+        data_path = str(espeakng_loader.get_data_path()).encode()
+        rate = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data_path, 0)
+        if rate != SAMPLE_RATE:
+            raise ConfigError(
+                f"espeak-ng did not start: got {rate}, expected a sample rate of {SAMPLE_RATE} Hz"
+            )
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def _keep(self, samples, count: int, _events) -> int:
+        if samples and count > 0:
+            self._chunks.append(ctypes.string_at(samples, 2 * count))
+        return 0
+
+    def speak(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
+        """Synthesise a text.
+
+        Args:
+            text: what to say.
+            voice: espeak-ng's name, such as ``en-us+f2``.
+            prosody: rate and pitch.
+        Returns: (S,) int16 samples at 22.05 kHz.
+        """
+        self._chunks.clear()
+        status = self._library.espeak_SetVoiceByName(voice.encode())
+        if status != 0:
+            raise ConfigError(
+                f"espeak-ng has no voice {voice!r} (status {status}): try another espeakng-loader"
+            )
+        parameters = {_RATE: prosody.rate, _VOLUME: _QUIET, _PITCH: prosody.pitch, _RANGE: prosody.range}
+        for parameter, value in parameters.items():
+            self._library.espeak_SetParameter(parameter, value, 0)
+        data = text.encode()
+        size = ctypes.c_size_t(len(data) + 1)
+        status = self._library.espeak_Synth(data, size, 0, 0, 0, _CHARS_UTF8, None, None)
+        samples = np.frombuffer(b"".join(self._chunks), dtype=np.int16)
+        if status != 0 or not samples.any():
+            raise DataError(f"espeak-ng gave no sound for {text!r} in voice {voice!r} (status {status})")
+        return samples
+
+
+@functools.cache
+def get_synthesizer() -> Synthesizer:
+    """The synthesizer of this process."""
+    return Synthesizer()

@@ -1,0 +1,124 @@
+"""Inference behind FunASR's AutoModel: from requests to results, an error never taking others with it."""
+
+import dataclasses
+import logging
+import time
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from funasr_sap.audio import load_audio
+from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.errors import DataError
+from funasr_sap.inputs import Request, resolve_hotwords
+from funasr_sap.models.decoding import DecodingOptions, decode
+
+
+def recognise(
+    model,
+    data_in: list,
+    key: list[str] | None = None,
+    frontend=None,
+    hotwords=None,
+    hotword=None,
+    prune: str | None = None,
+    language: str | None = None,
+    itn: bool | None = None,
+    top: int | None = None,
+    threshold: float | None = None,
+    fs: int | None = None,
+    **kwargs,
+) -> tuple[list[dict], dict]:
+    """Recognise a batch.
+
+    Args:
+        model: a ``SAP2``.
+        data_in: ``Request`` objects, or what ``load_audio`` takes.
+        key: utterance ids of what is not a ``Request``.
+        frontend: FunASR's frontend.
+        hotwords: see ``resolve_hotwords``; for what is not a ``Request``.
+        hotword: the same under the name that older models have.
+        prune: see ``DecodingOptions``.
+        language: "en", "zh", or None / "auto" for the model's own.
+        itn: inverse text normalisation; the model writes what it was trained on, so True only warns.
+        top: keywords kept at most.
+        threshold: least evidence of a kept keyword, in nats a piece.
+        fs: Hz of bare samples.
+        **kwargs: what else FunASR hands to every model; not read.
+
+    Returns:
+        results: {"key", "text", "keywords", "keyword_scores", "timestamp"} for each input, in order; one
+            that cannot be read has {"key", "text": "", ..., "error": sentence}.
+        meta: seconds of speech and of work, for FunASR's progress bar.
+    """
+    if itn:
+        logging.warning(
+            "itn=True: this model writes the words that it was trained on; no digits, no punctuation"
+        )
+    requests = _as_requests(data_in, key, hotwords if hotwords is not None else hotword, fs)
+    options = DecodingOptions(
+        prune=prune or "retrieval",
+        language=model.language if language in (None, "auto") else language,
+        top=top,
+        threshold=threshold,
+        frame_ms=frontend.frame_shift * frontend.lfr_n,
+    )
+    started = time.perf_counter()
+    waveforms, errors = _load(requests, frontend.fs)
+    loaded = time.perf_counter()
+    results = [_result(request.key, error=errors.get(place)) for place, request in enumerate(requests)]
+    if waveforms:
+        speech, lengths = _features(waveforms.values(), frontend, next(model.parameters()).device)
+        lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer)
+        for place, hypothesis in zip(waveforms, decode(model, speech, lengths, lists, options), strict=True):
+            results[place] = _result(requests[place].key, **dataclasses.asdict(hypothesis))
+    seconds = sum(len(each) for each in waveforms.values()) / frontend.fs
+    meta = {"batch_data_time": max(seconds, 1e-3), "load_data": f"{loaded - started:.3f}"}
+    return results, meta
+
+
+def _as_requests(data_in, key, hotwords, fs) -> list[Request]:
+    if all(isinstance(each, Request) for each in data_in):
+        return list(data_in)
+    if isinstance(data_in[0], tuple):  # FunASR's data_type=("sound", "text"): pairs
+        audio, hotwords = zip(*data_in, strict=True)
+        data_in, hotwords = list(audio), [[word for word in text.split("$") if word] for text in hotwords]
+    keys = list(key or (f"audio_{place}" for place in range(len(data_in))))
+    lists = resolve_hotwords(hotwords, keys)
+    return [Request(*fields, fs) for fields in zip(keys, data_in, lists, strict=True)]
+
+
+def _load(requests, sample_rate) -> tuple[dict[int, torch.Tensor], dict[int, str]]:
+    """Load what can be loaded: waveforms and errors, by place in the batch."""
+    waveforms, errors = {}, {}
+    for place, request in enumerate(requests):
+        try:
+            waveforms[place] = load_audio(request.audio, sample_rate, request.sample_rate)
+        except DataError as error:
+            errors[place] = f"{request.key}: {error}"
+            logging.error("%s", errors[place])
+    return waveforms, errors
+
+
+def _features(waveforms, frontend, device):
+    features = [frontend(waveform[None], [len(waveform)])[0][0] for waveform in waveforms]
+    lengths = torch.tensor([len(each) for each in features])
+    return pad_sequence(features, batch_first=True).to(device), lengths.to(device)
+
+
+def _biasing_lists(requests, tokenizer) -> list[BiasingList]:
+    """Tokenise each biasing list once, however many utterances share it."""
+    built = {id(request.hotwords): request.hotwords for request in requests}
+    built = {place: BiasingList(words, tokenizer) for place, words in built.items()}
+    return [built[id(request.hotwords)] for request in requests]
+
+
+def _result(key, text="", keywords=(), keyword_scores=(), timestamp=(), error=None) -> dict:
+    result = {
+        "key": key,
+        "text": text,
+        "keywords": list(keywords),
+        "keyword_scores": list(keyword_scores),
+        "timestamp": list(timestamp),
+    }
+    return result | {"error": error} if error else result

@@ -1,0 +1,59 @@
+"""Parts of a model from configuration; a key that a part does not know is an error."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+from funasr_sap.errors import ConfigError
+
+
+def check_keys(where: str, given: Mapping, known) -> None:
+    """Raise on keys that nobody reads.
+
+    Raises:
+        ConfigError: naming each unknown key and the known one closest to it.
+    """
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        hints = [(key, difflib.get_close_matches(key, list(known), 1)) for key in unknown]
+        named = ", ".join(
+            f"{key!r}" + (f" (did you mean {hint[0]!r}?)" if hint else "") for key, hint in hints
+        )
+        raise ConfigError(f"{where}: unknown key {named}; known keys: {', '.join(sorted(known))}")
+
+
+def build(where: str, component: Callable, conf: Mapping | None, **arguments):
+    """Call a class with its configuration, after checking the keys against its named parameters.
+
+    Args:
+        where: the configuration's name in messages, such as ``audio_encoder_conf``.
+        component: the class or function.
+        conf: keyword arguments from the configuration.
+        **arguments: keyword arguments that the model itself decides.
+    """
+    conf = dict(conf or {})
+    parameters = inspect.signature(component).parameters.values()
+    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    check_keys(where, conf, known)
+    return component(**{**arguments, **conf})
+
+
+def lookup(kind: str, table: Mapping, name: str):
+    """Find a class in one of FunASR's tables.
+
+    Raises:
+        ConfigError: when nothing is registered under that name.
+    """
+    if name not in table:
+        close = difflib.get_close_matches(str(name), list(table), 3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise ConfigError(f"{kind}: {name!r} is not registered{hint}")
+    return table[name]
+
+
+def freeze(module: nn.Module) -> None:
+    """Take a part out of training: no gradients, and evaluation mode kept by the model's ``train``."""
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)

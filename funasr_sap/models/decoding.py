@@ -1,0 +1,161 @@
+"""Decoding: one pass of the encoder, then retrieval, pruning (stage 1) and transcription (stage 2)."""
+
+import dataclasses
+import re
+
+import torch
+
+from funasr_sap.context.biasing_list import BiasingList, encode_keyword
+from funasr_sap.errors import ConfigError
+from funasr_sap.models.timestamps import WORD, word_timestamps
+
+PRUNE_MODES = ("llm", "retrieval", "none", "joint")
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodingOptions:
+    """How to decode.
+
+    Attributes:
+        prune: "retrieval" keeps the keywords with the best acoustic evidence; "llm" then asks the LLM which
+            of those are spoken; "none" gives the LLM the whole list; "joint" asks for keywords and
+            transcript in one answer.
+        language: of the prompts.
+        top: keywords kept by retrieval at most; None for the model's own.
+        threshold: least CTC score of a kept keyword, in nats a piece; None for the model's own.
+        frame_ms: milliseconds an encoder frame.
+    """
+
+    prune: str = "retrieval"
+    language: str = "en"
+    top: int | None = None
+    threshold: float | None = None
+    frame_ms: float = 60.0
+
+    def __post_init__(self):
+        if self.prune not in PRUNE_MODES:
+            raise ConfigError(f"prune: expected one of {', '.join(PRUNE_MODES)}, got {self.prune!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Hypothesis:
+    """What was recognised in one utterance.
+
+    Attributes:
+        text: the transcript.
+        keywords: the kept keywords, in the order of the biasing list.
+        keyword_scores: their acoustic evidence in [0, 1].
+        timestamp: [start, end] in ms for each word of the text.
+    """
+
+    text: str
+    keywords: list[str]
+    keyword_scores: list[float]
+    timestamp: list[list[int]]
+
+
+@torch.no_grad()
+def decode(
+    model, speech, speech_lengths, lists: list[BiasingList], options: DecodingOptions
+) -> list[Hypothesis]:
+    """Recognise a batch.
+
+    Args:
+        model: a ``SAP2``.
+        speech: (B, frames, width) features.
+        speech_lengths: (B,) frames.
+        lists: B biasing lists.
+        options: how to decode.
+    """
+    encoded = model.encode(speech, speech_lengths)
+    shortlist, columns = _retrieve(model, encoded, lists, options)
+    if options.prune == "llm" and any(columns):
+        columns = _prune(model, encoded, lists, shortlist, columns, options.language)
+    task = "joint" if options.prune == "joint" else "transcribe_with_context"
+    tasks = [task if wanted else "transcribe" for wanted in columns]
+    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options.language)
+    hypotheses = []
+    for row, (text, wanted) in enumerate(zip(answers, columns, strict=True)):
+        if tasks[row] == "joint":
+            text, wanted = _split_joint(
+                model, text, lists[row], shortlist.index[row], wanted, options.language
+            )
+        words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
+        scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
+        times = _timestamps(model, encoded, row, text, options.frame_ms)
+        hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times))
+    return hypotheses
+
+
+def _retrieve(model, encoded, lists, options):
+    """Cut the lists; the kept columns of the shortlist stand in the order of the biasing list."""
+    if options.prune == "none":
+        shortlist = model.retrieve(encoded, lists, top=max(map(len, lists)), threshold=float("-inf"))
+    else:
+        shortlist = model.retrieve(encoded, lists, top=options.top, threshold=options.threshold)
+    if shortlist is None:
+        return None, [[] for _ in lists]
+    columns = []
+    for index, mask, each in zip(shortlist.index.tolist(), shortlist.mask.tolist(), lists, strict=True):
+        kept = [column for column, valid in enumerate(mask) if valid and index[column] < len(each)]
+        columns.append(sorted(kept, key=index.__getitem__))
+    return shortlist, columns
+
+
+def _prune(model, encoded, lists, shortlist, columns, language):
+    """Stage 1: ask the LLM which keywords are spoken."""
+    tasks = ["prune" if wanted else "transcribe" for wanted in columns]
+    answers = _answer(model, tasks, encoded, lists, shortlist, columns, language)
+    kept = []
+    for row, (answer, wanted) in enumerate(zip(answers, columns, strict=True)):
+        kept.append(_named(model, answer, lists[row], shortlist.index[row], wanted, language))
+    return kept
+
+
+def _named(model, answer, biasing_list, index, columns, language):
+    """Find the offered keywords that an answer names."""
+    named = {word.casefold() for word in model.prompts.split_keywords(answer, language)}
+    return [column for column in columns if biasing_list.words[index[column]].casefold() in named]
+
+
+def _split_joint(model, answer, biasing_list, index, columns, language):
+    """Part a joint answer into its transcript and its keywords."""
+    keywords, text = model.prompts.split_joint(answer, language)
+    return text, _named(model, keywords, biasing_list, index, columns, language)
+
+
+def _answer(model, tasks, encoded, lists, shortlist, columns, language) -> list[str]:
+    """Let the LLM answer one prompt an utterance; one without speech gets an empty answer."""
+    if not encoded.audio.shape[1]:
+        return [""] * len(tasks)
+    context = model.embed_context(encoded, lists, shortlist, columns, language) if any(columns) else None
+    batch = model.prompt_batch(tasks, encoded, context, language=language)
+    # A frame that is not blank yields about one piece; the rest is room for keywords and tags.
+    longest = 2 * encoded.audio.shape[1] + (0 if context is None else context.mask.shape[1]) + 8
+    ids = model.llm.generate(
+        inputs_embeds=model.embed_prompt(batch, encoded, context),
+        attention_mask=batch.mask.long(),
+        max_new_tokens=longest,
+        do_sample=False,
+        eos_token_id=model.prompts.end_id,
+        pad_token_id=0,
+    )
+    answers = [text.strip() for text in model.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+    return [
+        text if heard else "" for text, heard in zip(answers, encoded.audio_mask.any(1).tolist(), strict=True)
+    ]
+
+
+def _timestamps(model, encoded, row, text, frame_ms):
+    words = [list(encode_keyword(model.tokenizer, word)) for word in WORD.findall(text)]
+    frames = int(encoded.frame_mask[row].sum())
+    return word_timestamps(encoded.log_probs[row, :frames], words, frame_ms)
+
+
+def restore_spelling(text: str, keywords: list[str]) -> str:
+    """Write keywords in a transcript as the user wrote them, capitals included."""
+    for keyword in keywords:
+        text = re.sub(
+            rf"(?<!\w){re.escape(keyword)}(?!\w)", lambda _, word=keyword: word, text, flags=re.IGNORECASE
+        )
+    return text

@@ -1,0 +1,78 @@
+"""A model directory as FunASR's AutoModel takes it: configuration, weights, tokenizer, statistics.
+
+config.yaml          the configuration, with relative names only
+configuration.json   which files of the directory go where in the configuration
+model.pt             the weights
+tokenizer/           the tokenizer, in transformers' format
+am.mvn               mean and variance of the features, in Kaldi's format
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import yaml
+
+from funasr_sap.data.files import atomic_write
+
+FILES = {
+    "init_param": "model.pt",
+    "config": "config.yaml",
+    "tokenizer_conf": {"init_param_path": "tokenizer"},
+    "frontend_conf": {"cmvn_file": "am.mvn"},
+}
+# Sections of a resolved configuration that describe the model; the rest is how it was trained.
+MODEL_KEYS = (
+    "model",
+    "model_conf",
+    "frontend",
+    "frontend_conf",
+    "tokenizer",
+    "tokenizer_conf",
+    "audio_encoder",
+    "audio_encoder_conf",
+    "audio_adaptor",
+    "audio_adaptor_conf",
+    "llm",
+    "llm_conf",
+    "ctc_conf",
+    "context_pooling_conf",
+    "retrieval_conf",
+    "prompt_conf",
+    "specaug",
+    "specaug_conf",
+    "task_weights",
+)
+
+
+def write_model_directory(path: Path, config: dict, source: Path | None = None) -> None:
+    """Write everything but the weights.
+
+    Args:
+        path: the directory, made where it is missing.
+        config: a resolved configuration; only what describes the model is written.
+        source: a model directory whose tokenizer and statistics are copied, when it is another one.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    if source is not None and Path(source).resolve() != path.resolve():
+        shutil.copytree(Path(source) / "tokenizer", path / "tokenizer", dirs_exist_ok=True)
+        shutil.copyfile(Path(source) / "am.mvn", path / "am.mvn")
+    with atomic_write(path / "config.yaml") as stream:
+        yaml.safe_dump(model_config(config), stream, sort_keys=False, allow_unicode=True)
+    with atomic_write(path / "configuration.json") as stream:
+        json.dump(
+            {"framework": "pytorch", "task": "auto-speech-recognition", "file_path_metas": FILES},
+            stream,
+            indent=2,
+        )
+        stream.write("\n")
+
+
+def model_config(config: dict) -> dict:
+    """Keep what describes the model, without paths: ``configuration.json`` supplies those."""
+    kept = {key: config[key] for key in MODEL_KEYS if config.get(key) is not None}
+    for section, files in FILES.items():
+        if isinstance(files, dict):
+            kept[section] = {k: v for k, v in kept.get(section, {}).items() if k not in files}
+    return kept

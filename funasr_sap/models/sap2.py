@@ -1,0 +1,384 @@
+"""SAP²: LLM-based speech recognition with a pruned, speech-pooled context (arXiv:2511.11139).
+
+Symbols:
+    B   utterances of a batch   T   encoder frames   Ta  audio embeddings   Tc  context tokens
+    N   keywords of a list      K   keywords kept    S   prompt tokens      V   vocabulary   D  LLM width
+
+Masks are bool, True = valid. The CTC head shares the LLM's vocabulary, its blank is id 0.
+"""
+
+import dataclasses
+import random
+
+import torch
+from funasr.models.ctc.ctc import CTC
+from funasr.register import tables
+from torch import nn
+
+from funasr_sap.context.biasing_list import BiasingList, encode_text, pad_lists
+from funasr_sap.context.prompts import IGNORE, TASKS, PromptBatch, PromptTemplate
+from funasr_sap.context.retrieval import Shortlist, retrieve
+from funasr_sap.errors import ConfigError
+from funasr_sap.models.builder import build, check_keys, freeze, lookup
+from funasr_sap.models.evidence import EvidenceEmbedding
+from funasr_sap.models.llm import build_llm
+from funasr_sap.models.pooling import SpeechDrivenPooling
+
+BLANK = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Speech:
+    """What the encoder made of a batch; computed once, shared by both stages.
+
+    Attributes:
+        frames: (B, T, E) encoder output.
+        frame_mask: (B, T) bool.
+        log_probs: (B, T, V) CTC log posteriors.
+        audio: (B, Ta, D) audio embeddings.
+        audio_mask: (B, Ta) bool.
+    """
+
+    frames: torch.Tensor
+    frame_mask: torch.Tensor
+    log_probs: torch.Tensor
+    audio: torch.Tensor
+    audio_mask: torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Keywords as the LLM is given them.
+
+    Attributes:
+        embeddings: (B, ceil(Tc / W), D) pooled context.
+        mask: (B, ceil(Tc / W)) bool.
+    """
+
+    embeddings: torch.Tensor
+    mask: torch.Tensor
+
+
+@tables.register("model_classes", "SAP2")
+class SAP2(nn.Module):
+    """The recogniser, built from configuration in FunASR's key names.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        input_size: width of the frontend's features.
+        vocab_size: V.
+        audio_encoder: name in FunASR's ``encoder_classes``.
+        audio_encoder_conf: its arguments, and ``freeze``.
+        audio_adaptor: name in FunASR's ``adaptor_classes``.
+        audio_adaptor_conf: its arguments, and ``freeze``.
+        llm: transformers' name of the architecture.
+        llm_conf: its configuration, and ``freeze``; see ``build_llm``.
+        ctc_conf: arguments of FunASR's ``CTC``, and ``freeze``.
+        context_pooling_conf: ``window``, ``num_heads``, ``mode``.
+        retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece, ``hidden_dim`` of the evidence.
+        prompt_conf: ``language``, used where none is asked for.
+        specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
+        specaug_conf: its arguments.
+        ctc_weight: weight of the CTC loss; 0 leaves it out.
+        llm_weight: weight of the LLM's loss; 0 leaves it out.
+        task_weights: relative frequency of each task in training.
+        ignore_init_mismatch: accept weights that lack some of the parameters.
+        **kwargs: what else FunASR's AutoModel hands to every model; not read.
+
+    Raises:
+        ConfigError: for unknown names and keys.
+    """
+
+    def __init__(
+        self,
+        tokenizer=None,
+        input_size: int = 560,
+        vocab_size: int = -1,
+        audio_encoder: str = "SenseVoiceEncoderSmall",
+        audio_encoder_conf: dict | None = None,
+        audio_adaptor: str = "CTCAdaptor",
+        audio_adaptor_conf: dict | None = None,
+        llm: str = "qwen3",
+        llm_conf: dict | None = None,
+        ctc_conf: dict | None = None,
+        context_pooling_conf: dict | None = None,
+        retrieval_conf: dict | None = None,
+        prompt_conf: dict | None = None,
+        specaug: str | None = None,
+        specaug_conf: dict | None = None,
+        ctc_weight: float = 0.0,
+        llm_weight: float = 1.0,
+        task_weights: dict | None = None,
+        ignore_init_mismatch: bool = False,
+        **kwargs,
+    ):
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.prompts = PromptTemplate(tokenizer)
+        self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
+        self.ignore_init_mismatch = ignore_init_mismatch
+        self._read_options(retrieval_conf, prompt_conf, task_weights)
+
+        confs = {
+            "audio_encoder": audio_encoder_conf,
+            "audio_adaptor": audio_adaptor_conf,
+            "llm": llm_conf,
+            "ctc": ctc_conf,
+        }
+        confs = {name: dict(conf or {}) for name, conf in confs.items()}
+        self.frozen = [name for name, conf in confs.items() if conf.pop("freeze", False)]
+        encoder_class = lookup("audio_encoder", tables.encoder_classes, audio_encoder)
+        self.audio_encoder = build(
+            "audio_encoder_conf", encoder_class, confs["audio_encoder"], input_size=input_size
+        )
+        encoder_dim = self.audio_encoder.output_size()
+        self.ctc = build("ctc_conf", CTC, confs["ctc"], odim=vocab_size, encoder_output_size=encoder_dim)
+        self.llm = build_llm(llm, vocab_size, **confs["llm"])
+        llm_dim = self.llm.config.hidden_size
+        adaptor_class = lookup("audio_adaptor", tables.adaptor_classes, audio_adaptor)
+        self.audio_adaptor = build(
+            "audio_adaptor_conf",
+            adaptor_class,
+            confs["audio_adaptor"],
+            encoder_dim=encoder_dim,
+            llm_dim=llm_dim,
+        )
+        self.context_pooling = build(
+            "context_pooling_conf", SpeechDrivenPooling, context_pooling_conf, dim=llm_dim
+        )
+        self.evidence = EvidenceEmbedding(Shortlist.NUM_FEATURES, llm_dim)
+        self.specaug = None
+        if specaug is not None:
+            self.specaug = build(
+                "specaug_conf", lookup("specaug", tables.specaug_classes, specaug), specaug_conf
+            )
+        for name in self.frozen:
+            freeze(getattr(self, name))
+        word_start = [
+            token.startswith(("Ġ", "▁")) for token in tokenizer.convert_ids_to_tokens(range(vocab_size))
+        ]
+        self.register_buffer("word_start", torch.tensor(word_start), persistent=False)
+
+    def _read_options(self, retrieval_conf, prompt_conf, task_weights) -> None:
+        retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
+        check_keys("retrieval_conf", retrieval_conf, {"top", "threshold"})
+        check_keys("prompt_conf", prompt_conf, {"language"})
+        self.top = retrieval_conf.get("top", 5)
+        self.threshold = retrieval_conf.get("threshold", -3.0)
+        self.language = prompt_conf.get("language", "en")
+        self.task_weights = dict(task_weights or {"transcribe": 1.0})
+        check_keys("task_weights", self.task_weights, TASKS)
+        if not any(weight > 0 for weight in self.task_weights.values()):
+            raise ConfigError("task_weights: at least one task needs a weight above 0")
+
+    def train(self, mode: bool = True):
+        """Switch to training; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for name in self.frozen:
+            getattr(self, name).eval()
+        return self
+
+    def on_pretrained_model_loaded(self, loaded_keys: frozenset) -> None:
+        """Refuse weights that lack parameters; FunASR calls this after it has loaded them.
+
+        Raises:
+            ConfigError: naming the first 20 missing ones, unless ``ignore_init_mismatch``.
+        """
+        missing = sorted(set(self.state_dict()) - loaded_keys)
+        if missing and not self.ignore_init_mismatch:
+            raise ConfigError(
+                f"init_param lacks {len(missing)} parameter(s) of this model or has them in another shape: "
+                f"{', '.join(missing[:20])}; pass ++ignore_init_mismatch=true to start them from scratch"
+            )
+
+    def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> Speech:
+        """Run encoder, CTC head and adaptor.
+
+        Args:
+            speech: (B, frames, input_size) features.
+            speech_lengths: (B,) frames.
+        """
+        if self.specaug is not None and self.training and "audio_encoder" not in self.frozen:
+            speech, speech_lengths = self.specaug(speech, speech_lengths)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and "audio_encoder" not in self.frozen):
+            # FunASR's encoders scale their input in place.
+            frames, lengths = self.audio_encoder(speech.clone(), speech_lengths)
+        frame_mask = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
+        log_probs = self.ctc.log_softmax(frames)
+        if self.llm_weight > 0:
+            table = self.llm.get_input_embeddings().weight
+            audio, audio_mask = self.audio_adaptor(frames, frame_mask, log_probs, table, BLANK)
+        else:
+            audio, audio_mask = frames[:, :0], frame_mask[:, :0]
+        return Speech(frames, frame_mask, log_probs, audio, audio_mask)
+
+    @torch.no_grad()
+    def retrieve(
+        self, speech: Speech, lists: list[BiasingList], top=None, threshold=None
+    ) -> Shortlist | None:
+        """Cut each utterance's biasing list to the keywords with the best acoustic evidence.
+
+        Returns:
+            The shortlist, or None when all lists are empty.
+        """
+        if not any(len(each) for each in lists):
+            return None
+        pieces, mask = pad_lists(lists, speech.log_probs.device)
+        return retrieve(
+            speech.log_probs,
+            speech.frame_mask,
+            pieces,
+            mask,
+            self.word_start,
+            top=self.top if top is None else top,
+            threshold=self.threshold if threshold is None else threshold,
+            blank=BLANK,
+        )
+
+    def embed_context(
+        self,
+        speech: Speech,
+        lists: list[BiasingList],
+        shortlist: Shortlist,
+        columns: list[list[int]],
+        language: str,
+    ) -> Context:
+        """Embed the kept keywords with their evidence, and pool them by the speech.
+
+        Args:
+            speech: the encoded batch.
+            lists: biasing lists, one an utterance.
+            shortlist: their evidence.
+            columns: for each utterance the columns of the shortlist to write, in order.
+            language: whose separator stands between keywords.
+        """
+        device = speech.audio.device
+        rows = []
+        for each, index, wanted in zip(lists, shortlist.index.tolist(), columns, strict=True):
+            rows.append(self.prompts.context_ids([each.ids[index[column]] for column in wanted], language))
+        size = max(len(ids) for ids, _ in rows)
+        ids = torch.zeros(len(rows), size, dtype=torch.long)
+        owner = torch.full((len(rows), size), -1)
+        mask = torch.zeros(len(rows), size, dtype=torch.bool)
+        for row, ((tokens, position), wanted) in enumerate(zip(rows, columns, strict=True)):
+            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+            owner[row, : len(tokens)] = torch.tensor([wanted[p] if p >= 0 else -1 for p in position])
+            mask[row, : len(tokens)] = True
+        ids, owner, mask = ids.to(device), owner.to(device), mask.to(device)
+        evidence = self.evidence(shortlist.features.to(speech.audio.dtype))  # (B, K, D)
+        evidence = evidence.gather(1, owner.clamp(min=0)[..., None].expand(-1, -1, evidence.shape[-1]))
+        context = self.llm.get_input_embeddings()(ids) + torch.where(owner[..., None] >= 0, evidence, 0)
+        return Context(*self.context_pooling(speech.audio, speech.audio_mask, context, mask))
+
+    def embed_prompt(self, batch: PromptBatch, speech: Speech, context: Context | None) -> torch.Tensor:
+        """Fill a prompt's places with audio and context embeddings: (B, S, D)."""
+        embeddings = self.llm.get_input_embeddings()(batch.input_ids)
+        audio = speech.audio[speech.audio_mask].to(embeddings.dtype)
+        embeddings = embeddings.masked_scatter(batch.audio_mask[..., None], audio)
+        if context is not None:
+            pooled = context.embeddings[context.mask].to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter(batch.context_mask[..., None], pooled)
+        return embeddings
+
+    def forward(
+        self,
+        speech: torch.Tensor,
+        speech_lengths: torch.Tensor,
+        texts: list[str],
+        ctc_texts: list[str],
+        biasing_lists: list[list[str]],
+        keywords: list[list[str]],
+    ) -> tuple[torch.Tensor, dict, torch.Tensor]:
+        """Compute the training loss.
+
+        Args:
+            speech: (B, frames, input_size) features.
+            speech_lengths: (B,) frames.
+            texts: B transcripts for the LLM.
+            ctc_texts: B transcripts for the CTC head, as spoken.
+            biasing_lists: B lists of keywords offered.
+            keywords: B lists of those that are spoken.
+
+        Returns:
+            loss (scalar), stats (scalars by name), weight (the batch size), as FunASR's Trainer has it.
+        """
+        encoded = self.encode(speech, speech_lengths)
+        loss, stats = encoded.log_probs.new_zeros(()), {}
+        if self.ctc_weight > 0:
+            stats["loss_ctc"] = self.ctc_loss(encoded, ctc_texts)
+            loss = loss + self.ctc_weight * stats["loss_ctc"]
+        if self.llm_weight > 0:
+            stats["loss_llm"], stats["acc"] = self.llm_loss(encoded, texts, biasing_lists, keywords)
+            loss = loss + self.llm_weight * stats["loss_llm"]
+        stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
+        return loss, stats, torch.tensor(len(texts), device=loss.device)
+
+    def ctc_loss(self, speech: Speech, texts: list[str]) -> torch.Tensor:
+        """Compute the CTC loss a token, averaged over the batch."""
+        targets = [torch.tensor(encode_text(self.tokenizer, text)) for text in texts]
+        return nn.functional.ctc_loss(
+            speech.log_probs.transpose(0, 1).float(),
+            torch.cat(targets).to(speech.log_probs.device),
+            speech.frame_mask.sum(1),
+            torch.tensor([len(target) for target in targets], device=speech.log_probs.device),
+            blank=BLANK,
+            zero_infinity=True,
+        )
+
+    def llm_loss(self, speech: Speech, texts, biasing_lists, keywords) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the LLM's cross-entropy and accuracy over answers, a task drawn for each utterance."""
+        lists = [BiasingList(words, self.tokenizer) for words in biasing_lists]
+        shortlist = self.retrieve(speech, lists)
+        columns = _shuffled_columns(shortlist, len(texts))
+        tasks = random.choices(list(self.task_weights), list(self.task_weights.values()), k=len(texts))
+        tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, columns, strict=True)]
+        columns = [
+            [] if task == "transcribe" else wanted for task, wanted in zip(tasks, columns, strict=True)
+        ]
+        context = None
+        if any(columns):
+            context = self.embed_context(speech, lists, shortlist, columns, self.language)
+        answers = []
+        for row, task in enumerate(tasks):
+            offered = [lists[row].words[shortlist.index[row, column]] for column in columns[row]]
+            kept = [word for word in offered if word in keywords[row]]
+            answers.append(self.prompts.answer_ids(task, self.language, texts[row], kept))
+        batch = self.prompt_batch(tasks, speech, context, answers)
+        logits = self.llm(
+            inputs_embeds=self.embed_prompt(batch, speech, context),
+            attention_mask=batch.mask,
+            position_ids=(batch.mask.cumsum(1) - 1).clamp(min=0),
+            logits_to_keep=max(map(len, answers)) + 1,
+        ).logits[:, :-1]
+        labels = batch.labels[:, -logits.shape[1] :]
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE
+        )
+        right = (logits.argmax(-1) == labels)[labels != IGNORE]
+        return loss, right.float().mean()
+
+    def prompt_batch(
+        self, tasks, speech: Speech, context: Context | None, answers=None, language=None
+    ) -> PromptBatch:
+        """Lay out one prompt an utterance, with room for its audio and its context."""
+        num_audio = speech.audio_mask.sum(1).tolist()
+        num_context = [0] * len(tasks) if context is None else context.mask.sum(1).tolist()
+        sizes = zip(tasks, num_audio, num_context, strict=True)
+        prompts = [self.prompts.prompt_ids(task, language or self.language, a, c) for task, a, c in sizes]
+        return self.prompts.batch(prompts, answers, device=speech.audio.device)
+
+    def inference(self, data_in, data_lengths=None, key=None, tokenizer=None, frontend=None, **kwargs):
+        """Recognise a batch; FunASR's AutoModel calls this. See ``funasr_sap.inference.recognise``."""
+        from funasr_sap.inference import recognise
+
+        return recognise(self, data_in, key=key, frontend=frontend, **kwargs)
+
+
+def _shuffled_columns(shortlist: Shortlist | None, batch: int) -> list[list[int]]:
+    """Order each utterance's kept keywords at random, so that the LLM reads the evidence, not the place."""
+    if shortlist is None:
+        return [[] for _ in range(batch)]
+    columns = [row.nonzero().flatten().tolist() for row in shortlist.mask]
+    for row in columns:
+        random.shuffle(row)
+    return columns

@@ -1,0 +1,1 @@
+"""Training: from nothing, and finetuning, with FunASR's Trainer."""

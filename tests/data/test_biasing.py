@@ -1,0 +1,134 @@
+import random
+import runpy
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funasr_sap.data.biasing import draw_biasing_list, make_biasing_lists, read_words, spoken_phrases
+from funasr_sap.data.kaldi import read_biasing_list
+from funasr_sap.errors import DataError
+
+POOL = [f"word{number}" for number in range(1000)]
+
+
+def load_tool():
+    return runpy.run_path(str(Path(__file__).parents[2] / "tools" / "make_biasing_lists.py"))["main"]
+
+
+@given(
+    rare=st.lists(st.sampled_from(POOL), max_size=5),
+    exclude=st.sets(st.sampled_from(POOL), max_size=20),
+    num=st.integers(0, 60),
+    size=st.sampled_from([85, 100, 300, 1000]),
+    seed=st.integers(0, 10),
+)
+def test_lists_have_the_rare_words_and_num_others(rare, exclude, num, size, seed):
+    words = draw_biasing_list(rare, POOL[:size], num, random.Random(seed), exclude)
+    assert len(words) == len(set(words)) == len(set(rare)) + num
+    assert set(rare) <= set(words)
+    assert not (set(words) - set(rare)) & exclude
+    assert words == draw_biasing_list(rare, POOL[:size], num, random.Random(seed), exclude)
+
+
+def test_case_makes_no_difference():
+    words = draw_biasing_list(["Alpha"], ["ALPHA", "beta", "Beta", "GAMMA"], 1, random.Random(1), ["gamma"])
+    assert sorted(words)[0] == "Alpha"
+    assert sorted(words)[1].casefold() == "beta"
+
+
+def test_all_that_is_left_can_be_drawn():
+    words = draw_biasing_list([], POOL, 999, random.Random(0), ["word7"])
+    assert sorted(words) == sorted(set(POOL) - {"word7"})
+    with pytest.raises(DataError, match="1000 distractors wanted, but only 999 of the 1000 words"):
+        draw_biasing_list([], POOL, 1000, random.Random(0), ["word7"])
+
+
+def test_a_pool_of_repetitions_ends():
+    assert sorted(draw_biasing_list([], ["a"] * 1000 + ["b"], 2, random.Random(0))) == ["a", "b"]
+    with pytest.raises(DataError, match="only 2 of the 1001 words"):
+        draw_biasing_list([], ["a"] * 1000 + ["b"], 3, random.Random(0))
+
+
+def test_every_distractor_is_as_likely():
+    rng = random.Random(0)
+    counts = dict.fromkeys(POOL[:20], 0)
+    for _ in range(2000):
+        for word in draw_biasing_list([], POOL[:20], 5, rng):
+            counts[word] += 1
+    assert all(400 < count < 600 for count in counts.values())
+
+
+def test_drawing_from_a_large_pool_is_fast():
+    pool = [f"word{number}" for number in range(100_000)]
+    rng = random.Random(0)
+    start = time.perf_counter()
+    for _ in range(10):
+        draw_biasing_list(["word1"], pool, 2000, rng)
+    assert (time.perf_counter() - start) / 10 < 0.05
+
+
+def test_lists_do_not_depend_on_other_utterances():
+    both = make_biasing_lists({"a": ["x"], "b": ["y"]}, POOL, 20, seed=3)
+    assert make_biasing_lists({"b": ["y"]}, POOL, 20, seed=3) == {"b": both["b"]}
+    assert make_biasing_lists({"b": ["y"]}, POOL, 20, seed=4) != {"b": both["b"]}
+    assert sorted(both["a"])[:20] != sorted(both["b"])[:20]
+
+
+def test_lists_stay_the_same_between_versions():
+    assert make_biasing_lists({"u1": ["x"]}, POOL, 3) == {"u1": ["x", "word966", "word740", "word732"]}
+
+
+def test_what_is_spoken_is_no_distractor():
+    pool = ["neural", "neural network", "network", "deep neural", "机器", "学习机", "c++", "other", "它"]
+    texts = {"u": "Deep  NEURAL network, in C++: 机器学习"}
+    lists = make_biasing_lists({"u": []}, pool, 3, texts=texts)
+    assert sorted(lists["u"]) == ["other", "学习机", "它"]
+    with pytest.raises(DataError, match="u: 4 distractors wanted, but only 3 of the 9 words"):
+        make_biasing_lists({"u": []}, pool, 4, texts=texts)
+    assert "network" not in make_biasing_lists({"u": ["neural network"]}, pool, 6)["u"]
+
+
+def test_spoken_phrases():
+    assert spoken_phrases(["one two three", "你好"], 2) == {
+        "one",
+        "two",
+        "three",
+        "one two",
+        "two three",
+        "你",
+        "好",
+        "你好",
+    }
+
+
+def test_ids_without_partner_are_all_named():
+    with pytest.raises(DataError) as error:
+        make_biasing_lists({"a": [], "b": []}, POOL, 1, texts={"b": "", "c": ""})
+    assert "a: has keywords, no text" in str(error.value)
+    assert "c: has a text, no keywords" in str(error.value)
+
+
+def test_read_words(tmp_path):
+    path = tmp_path / "words"
+    path.write_bytes("\ufeffone\r\ntwo words \n\none\n".encode())
+    assert read_words(path) == ["one", "two words"]
+    path.write_bytes(b"\n")
+    with pytest.raises(DataError, match="has no words"):
+        read_words(path)
+    path.write_bytes(b"ok\n\xff\n")
+    with pytest.raises(DataError, match="words:2: byte 1"):
+        read_words(path)
+
+
+def test_tool(tmp_path, capsys):
+    (tmp_path / "keywords").write_text("u2 rare one$two\nu1\n")
+    (tmp_path / "text").write_text("u1 nothing here\nu2 the rare one two\n")
+    (tmp_path / "words").write_text("\n".join(["the", "nothing", *POOL]))
+    files = [f"--{name}={tmp_path / name}" for name in ("keywords", "text")]
+    load_tool()([*files, f"--distractors={tmp_path}/words", "--num=50", f"--output={tmp_path}/list"])
+    lists = read_biasing_list(tmp_path / "list")
+    assert {utt_id: len(words) for utt_id, words in lists.items()} == {"u1": 50, "u2": 52}
+    assert "2 biasing lists" in capsys.readouterr().out
