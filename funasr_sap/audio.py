@@ -41,7 +41,8 @@ def load_audio(source, sample_rate: int = 16000, source_rate: int | None = None)
         waveform = torchaudio.functional.resample(waveform, int(source_rate), sample_rate)
     if waveform.numel() < MIN_SECONDS * sample_rate:
         raise DataError(
-            f"{name}: {waveform.numel()} samples at {sample_rate} Hz; expected at least {MIN_SECONDS * 1000:.0f} ms"
+            f"{name}: {waveform.numel()} samples at {sample_rate} Hz; "
+            f"expected at least {MIN_SECONDS * 1000:.0f} ms"
         )
     return waveform
 

@@ -23,10 +23,13 @@ from funasr_sap.models.sap2 import SAP2
 BATCH_SIZE = 16  # utterances
 # What FunASR's generate itself reads, besides the named parameters of ``recognise``.
 GENERATE_KEYS = frozenset(
-    "input_len progress_callback batch_size batch_size_s batch_size_threshold_s disable_pbar merge_vad "
-    "merge_length_s return_raw_text sentence_timestamp preset_spk_num return_spk_res return_spk_center "
-    "use_itn cache is_final device ncpu log_level postprocess_hotwords postprocess_hotword_file "
-    "postprocess_hotword_threshold return_postprocess_hotword_matches en_post_proc seed".split()
+    {
+        *("input_len", "progress_callback", "batch_size", "batch_size_s", "batch_size_threshold_s"),
+        *("disable_pbar", "merge_vad", "merge_length_s", "return_raw_text", "sentence_timestamp"),
+        *("preset_spk_num", "return_spk_res", "return_spk_center", "use_itn", "cache", "is_final"),
+        *("postprocess_hotwords", "postprocess_hotword_file", "postprocess_hotword_threshold"),
+        *("return_postprocess_hotword_matches", "en_post_proc", "device", "ncpu"),
+    }
 )
 BUILTIN_VAD = ("silero-vad", "silero_vad")
 
@@ -52,8 +55,8 @@ class AutoModel(funasr.AutoModel):
         """Recognise speech.
 
         Args:
-            input: a path, URL, bytes, array or tensor; a list of such; a ``wav.scp`` or JSONL file; or, with
-                ``data_type=("sound", "text")``, a pair of audio and biasing lists.
+            input: a path, URL, bytes, array or tensor; a list of such; a ``wav.scp`` or JSONL file; or
+                with ``data_type=("sound", "text")``, a pair of audio and biasing lists.
             *args: as FunASR's.
             data_type: None, "sound", or ("sound", "text").
             output_dir: a folder that gets ``1best_recog/{text,score,timestamp,keywords}``.

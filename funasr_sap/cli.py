@@ -1,4 +1,4 @@
-"""The shell command: SAP² and FunASR's Hydra form for ``+key=value`` calls, FunASR's own program for the rest.
+"""The shell command: Hydra's form for ``+key=value`` calls, FunASR's own program for the rest.
 
     funasr +model=sap2 +input=talk.wav '+hotwords=[photosynthesis,chlorophyll]'
     funasr talk.wav --model sensevoice
@@ -24,7 +24,7 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
 
   +model=NAME          sap2 (the embedded default), a model directory, or any FunASR model
   +input=INPUT         an audio file, wav.scp, JSONL, or a URL
-  +hotwords=LIST       '[word,word]', 'word,word', a file with one keyword a line, or a biasing_list by utterance id
+  +hotwords=LIST       '[word,word]', 'word,word', a file of keywords, or a biasing_list by utterance id
   +prune=MODE          retrieval (default), llm, none, joint
   +vad_model=NAME      cut long audio first, for example silero-vad
   +output_dir=DIR      also write DIR/1best_recog/{text,score,timestamp,keywords}

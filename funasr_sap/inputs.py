@@ -54,10 +54,7 @@ def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None =
             )
         data, hotwords = data
     keys, audio, own = _read_audio(data)
-    if hotwords is None:
-        lists = own
-    else:
-        lists = resolve_hotwords(hotwords, keys)
+    lists = own if hotwords is None else resolve_hotwords(hotwords, keys)
     return [Request(*fields, sample_rate) for fields in zip(keys, audio, lists, strict=True)]
 
 
@@ -151,7 +148,8 @@ def _read_one(item, position: int) -> tuple[str, object]:
     if isinstance(item, np.ndarray | torch.Tensor | Iterable):
         return f"audio_{position}", item
     raise DataError(
-        f"input: expected a path, URL, bytes, array or tensor at position {position}, got {type(item).__name__}"
+        f"input: expected a path, URL, bytes, array or tensor at position {position}, "
+        f"got {type(item).__name__}"
     )
 
 

@@ -131,5 +131,5 @@ def _help(schema: type, description: str) -> str:
 
 def _shown(default: object) -> str:
     if default is None:
-        return "none"
+        return "not given"
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -15,8 +15,11 @@ from funasr_sap.models.builder import check_keys
 
 # Keys of dataset_conf that FunASR's dataloader and samplers read.
 FUNASR_KEYS = frozenset(
-    "dataloader batch_sampler batch_size batch_type sort_size shuffle drop_last num_workers pin_memory "
-    "persistent_workers prefetch_factor max_token_length min_token_length data_split_num rank_split".split()
+    {
+        *("dataloader", "batch_sampler", "batch_size", "batch_type", "sort_size", "shuffle", "drop_last"),
+        *("num_workers", "pin_memory", "persistent_workers", "prefetch_factor"),
+        *("max_token_length", "min_token_length", "data_split_num", "rank_split"),
+    }
 )
 FRAME_SHIFT_MS = 10  # of ``speech_length``
 
@@ -93,7 +96,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         }
 
     def collator(self, samples: list[dict]) -> dict:
-        """Pad a batch: ``speech`` (B, frames, width), ``speech_lengths`` (B,), and lists of B strings or lists."""
+        """Pad a batch: ``speech`` (B, frames, width), ``speech_lengths`` (B,), lists of B."""
         batch = {name: [sample[name] for sample in samples] for name in samples[0]}
         speech = batch.pop("speech")
         return {

@@ -18,6 +18,7 @@ Value = TypeVar("Value")
 
 # Only these separate fields: an ideographic space or a no-break space may be part of a transcript.
 _BLANKS = " \t\r\n"
+_LINE = re.compile(r"([^ \t]*)(?:[ \t]+(.*))?", re.DOTALL)
 _BAD_ID = re.compile(r"[\s\x00-\x1f\x7f\ufeff]|^\{")  # "{" starts a JSON line
 
 # A word such as [laughter] is not a list, a list of something else than words is one, and an error.
@@ -151,8 +152,8 @@ def parse_json(text: str) -> object:
 
 
 def _split(line: str) -> tuple[str, str]:
-    fields = re.split(r"[ \t]+", line.strip(_BLANKS), maxsplit=1)
-    return check_id(fields[0]), fields[1] if len(fields) > 1 else ""
+    utt_id, value = _LINE.fullmatch(line.strip(_BLANKS)).groups(default="")
+    return check_id(utt_id), value
 
 
 def _parse_biasing_line(line: str) -> tuple[str, list[str]]:

@@ -55,7 +55,7 @@ class Scp2JsonlOptions:
         "directory of the LLM's tokenizer, which counts text_length; without it words, or Chinese characters",
         None,
     )
-    jobs: int | None = option("processes that read audio headers; none = one a CPU", None)
+    jobs: int | None = option("processes that read audio headers; one a CPU where not given", None)
     skip_bad: bool = option(
         "leave out unreadable audio files, name and count them, instead of failing", False
     )

@@ -74,11 +74,10 @@ def prepare_staged_data(
         How much of which source is where.
 
     Raises:
-        DataError: bad lines, an id that comes twice in the four files, an empty domain set.
+        DataError: bad lines, an id twice in the four files, an empty domain set.
         ConfigError: a ratio that cannot be made.
     """
-    if by not in ("utterances", "hours"):
-        raise ConfigError(f"by is {by!r}, expected 'utterances' or 'hours'")
+    _check_unit(by)
     factors = [_parse_ratio(ratio) for ratio in ratios]
     lines = _read_all(files, need_length=by == "hours")
     parts = []
@@ -130,6 +129,11 @@ def format_table(parts: Sequence[Part]) -> str:
 
 def _percent(part: int | None, whole: int | None) -> str:
     return f"{100 * part / whole:.1f}%" if part is not None and whole else "?"
+
+
+def _check_unit(by: str) -> None:
+    if by not in ("utterances", "hours"):
+        raise ConfigError(f"by is {by!r}, expected 'utterances' or 'hours'")
 
 
 def _parse_ratio(ratio: str) -> Fraction:

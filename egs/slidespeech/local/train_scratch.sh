@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Sourced by run.sh, stage 3 with --init scratch: train everything from nothing, as the embedded model was made.
+# shellcheck disable=SC2154  # the variables are run.sh's
+
+scratch=$data.scratch
+log "Stage 3: from nothing on $scratch_hours hours -> $exp/scratch"
+once "$scratch/train/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$scratch/train" --jobs "$jobs" \
+  --split train --hours "$scratch_hours" --seed 100
+once "$scratch/dev/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$scratch/dev" --jobs "$jobs" \
+  --split dev --utterances 600 --seed 100
+for set in train dev; do
+  once "$scratch/$set/.jsonl" "$PYTHON" "$tools"/scp2jsonl.py ++scp_file="$scratch/$set/wav.scp" \
+    ++transcript_file="$scratch/$set/text" ++keywords="$scratch/$set/keywords" \
+    ++biasing_list="$scratch/$set/biasing_list" ++jobs="$jobs" ++jsonl_file="$scratch/$set.jsonl"
+done
+once "$exp/scratch/init/.prepared" "$PYTHON" -m funasr_sap.train.scratch --config "$conf/sap2_tiny.yaml" \
+  --train "$scratch/train.jsonl" --output-dir "$exp/scratch/init"
+lists=(++train_data_set_list="$scratch/train.jsonl" ++valid_data_set_list="$scratch/dev.jsonl")
+before=()
+for step in ctc llm context; do
+  once "$exp/scratch/$step/.trained" train "scratch/$step" "train_$step" ++model_directory="$exp/scratch/init" \
+    "${lists[@]}" "${before[@]}"
+  before=(++init_param="$exp/scratch/$step/model.pt")
+done
