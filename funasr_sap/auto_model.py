@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import funasr
+import yaml
 from funasr.download.name_maps_from_hub import name_maps_hf, name_maps_ms
 from funasr.register import tables
 from tqdm import tqdm
@@ -15,23 +16,19 @@ from tqdm import tqdm
 from funasr_sap.audio import load_audio
 from funasr_sap.data.kaldi import write_biasing_list, write_kaldi
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.funasr_keys import GENERATE_KEYS
 from funasr_sap.inference import recognise
-from funasr_sap.inputs import Request, is_single, read_requests
+from funasr_sap.inputs import Request, is_single, merge_hotword, read_requests
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.sap2 import SAP2
+from funasr_sap.registration import EMBEDDED
 
 BATCH_SIZE = 16  # utterances
-# What FunASR's generate itself reads, besides the named parameters of ``recognise``.
-GENERATE_KEYS = frozenset(
-    {
-        *("input_len", "progress_callback", "batch_size", "batch_size_s", "batch_size_threshold_s"),
-        *("disable_pbar", "merge_vad", "merge_length_s", "return_raw_text", "sentence_timestamp"),
-        *("preset_spk_num", "return_spk_res", "return_spk_center", "use_itn", "cache", "is_final"),
-        *("postprocess_hotwords", "postprocess_hotword_file", "postprocess_hotword_threshold"),
-        *("return_postprocess_hotword_matches", "en_post_proc", "device", "ncpu"),
-    }
-)
 BUILTIN_VAD = ("silero-vad", "silero_vad")
+RESULTS_FOLDER = "1best_recog"
+# What generate takes; "key" and the others are between FunASR and the model.
+CALL_KEYS = GENERATE_KEYS | set(inspect.signature(recognise).parameters)
+CALL_KEYS -= {"input", "key", "model", "data_in", "frontend", "kwargs"}
 
 
 class AutoModel(funasr.AutoModel):
@@ -39,29 +36,44 @@ class AutoModel(funasr.AutoModel):
 
     Args:
         model: "sap2", a model directory, or anything that FunASR takes.
-        **kwargs: as FunASR's.
+        **kwargs: as FunASR's; options of ``generate`` given here are its defaults.
 
     Raises:
-        ConfigError: for a model that is neither a known name, nor a directory, nor a hub's "owner/name".
+        ConfigError: for a model that is neither a known name, nor a directory, nor a hub's "owner/name"; for
+            a directory without weights; for unknown options and keys of the configuration.
     """
 
     def __init__(self, model: str = "sap2", **kwargs):
-        _check_model(model, kwargs)
+        for kind in ("vad_model", "punc_model", "spk_model"):
+            if kwargs.get(kind) is not None:
+                _check_model(kind, kwargs[kind])
+        _check_model("model", model, built="model_conf" in kwargs)
         kwargs.setdefault("disable_update", True)
         kwargs.setdefault("ncpu", min(4, os.cpu_count() or 1))
-        super().__init__(model=model, **kwargs)
+        try:
+            super().__init__(model=model, **kwargs)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            if not reason.endswith("is not registered"):
+                raise
+            expected = "expected a model directory, or a model that the hub has and can be reached for"
+            raise ConfigError(f"model: {reason} with FunASR; {expected}") from None
+        self.batch_size = kwargs.get("batch_size", BATCH_SIZE)  # FunASR replaces it by 1 on a CPU
+        weights = self.kwargs.get("init_param")
+        if isinstance(self.model, SAP2) and not os.path.isfile(weights or ""):
+            raise ConfigError(f"model: no weights in {weights or self.model_path}; expected model.pt")
 
-    def generate(self, input, *args, data_type=None, output_dir=None, **cfg):
+    def generate(self, input, input_len=None, progress_callback=None, **cfg):
         """Recognise speech.
 
         Args:
             input: a path, URL, bytes, array or tensor; a list of such; a ``wav.scp`` or JSONL file; or
                 with ``data_type=("sound", "text")``, a pair of audio and biasing lists.
-            *args: as FunASR's.
-            data_type: None, "sound", or ("sound", "text").
-            output_dir: a folder that gets ``1best_recog/{text,score,timestamp,keywords}``.
-            **cfg: ``hotwords`` (see ``funasr_sap.inputs.resolve_hotwords``), ``prune``, ``language``, ``itn``,
-                ``top``, ``threshold``, ``fs``, ``batch_size``, and what FunASR takes.
+            input_len: as FunASR's; not read for SAP².
+            progress_callback: called with the number of utterances done, and of all.
+            **cfg: ``hotwords`` (see ``funasr_sap.inputs.resolve_hotwords``), ``prune``, ``language``,
+                ``itn``, ``top``, ``threshold``, ``fs``, ``batch_size``, ``data_type``, and what FunASR takes;
+                ``output_dir``, a folder that gets ``1best_recog/{text,score,timestamp,keywords}``.
 
         Returns:
             {"key", "text", "keywords", "keyword_scores", "timestamp"} for each utterance, in order. One of
@@ -69,20 +81,23 @@ class AutoModel(funasr.AutoModel):
 
         Raises:
             DataError: for hotwords or inputs of wrong types, or a single input that cannot be read.
-            ConfigError: for unknown options.
+            ConfigError: for unknown options, and options of wrong types.
         """
         if not isinstance(self.model, SAP2):
-            passed = {"data_type": data_type, "output_dir": output_dir}
-            return super().generate(input, *args, **{k: v for k, v in passed.items() if v is not None}, **cfg)
-        check_keys("generate", cfg, GENERATE_KEYS | set(inspect.signature(recognise).parameters))
-        hotwords, hotword = cfg.pop("hotwords", None), cfg.pop("hotword", None)
-        if hotwords is None and isinstance(hotword, str) and not os.path.isfile(hotword):
-            hotwords = hotword.split()  # FunASR's older models part them by spaces
-        elif hotwords is None:
-            hotwords = hotword
-        requests = read_requests(input, hotwords, data_type, cfg.pop("fs", None))
+            return super().generate(input, input_len, progress_callback, **cfg)
+        check_keys("generate", cfg, CALL_KEYS)
+        self._reset_runtime_configs()  # FunASR keeps the last call's options until then
+        batch_size = cfg.setdefault("batch_size", self.batch_size)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ConfigError(f"batch_size: expected a whole number above 0, got {batch_size!r}")
+        own = ("hotwords", "hotword", "data_type", "fs", "output_dir")
+        hotwords, hotword, data_type, fs, output_dir = (cfg.pop(n, self.kwargs.get(n)) for n in own)
+        requests = read_requests(input, merge_hotword(hotwords, hotword), data_type, fs)
+        if output_dir is not None:  # a folder that cannot be written is an error before the work
+            Path(output_dir, RESULTS_FOLDER).mkdir(parents=True, exist_ok=True)
+        cfg |= {"progress_callback": progress_callback, "data_type": None}
         results = self._generate_long(requests, cfg) if self.vad_model else self._generate(requests, cfg)
-        if data_type is None and is_single(input) and "error" in results[0]:
+        if data_type in (None, "sound") and is_single(input) and "error" in results[0]:
             raise DataError(results[0]["error"])
         if output_dir is not None:
             write_results(output_dir, results)
@@ -90,17 +105,22 @@ class AutoModel(funasr.AutoModel):
 
     def _generate(self, requests: list[Request], cfg: dict) -> list[dict]:
         """Recognise utterances in batches of like length, and give them back in their order."""
-        return super().generate(requests, **{"batch_size": BATCH_SIZE, **cfg})
+        order = sorted(range(len(requests)), key=lambda place: requests[place].size)
+        found = super().generate([requests[place] for place in order], **cfg)
+        results = dict(zip(order, found, strict=True))
+        return [results[place] for place in range(len(requests))]
 
     def _generate_long(self, requests: list[Request], cfg: dict) -> list[dict]:
         """Recognise long audio, cut by the VAD model."""
-        results = []
+        results, sample_rate = [], self.kwargs["frontend"].fs
+        cfg |= {"fs": sample_rate, "hotword": None}
         for request in tqdm(requests, desc="talks", disable=None if len(requests) > 1 else True):
             try:
-                waveform = load_audio(request.audio, self.kwargs["frontend"].fs, request.sample_rate)
+                waveform = load_audio(request.audio, sample_rate, request.sample_rate)
             except DataError as error:
-                logging.error("%s: %s", request.key, error)
-                results.append(_merged({"error": f"{request.key}: {error}"}, request.key))
+                sentence = " ".join(f"{request.key}: {error}".split())
+                logging.error("%s", sentence)
+                results.append(_merged({"error": sentence}, request.key))
                 continue
             found = super().generate(waveform.numpy(), hotwords=request.hotwords, **cfg)
             results.append(_merged(found[0] if found else {}, request.key))
@@ -112,6 +132,8 @@ def _merged(result: dict, key: str) -> dict:
     scores = {}
     for word, score in zip(result.pop("keywords", []), result.pop("keyword_scores", []), strict=True):
         scores[word] = max(score, scores.get(word, 0.0))
+    if result.get("text"):
+        result.pop("error", None)  # a piece too short to recognise, at the end of a cut
     merged = {"text": "", "timestamp": []} | result
     return merged | {"key": key, "keywords": list(scores), "keyword_scores": list(scores.values())}
 
@@ -124,7 +146,7 @@ def write_results(output_dir: str | os.PathLike, results: list[dict]) -> None:
             stands in ``errors`` instead.
         results: from ``generate``.
     """
-    folder = Path(output_dir) / "1best_recog"
+    folder = Path(output_dir, RESULTS_FOLDER)
     good = [each for each in results if "error" not in each]
     write_kaldi(folder / "text", {each["key"]: each["text"] for each in good})
     write_kaldi(folder / "score", {each["key"]: json.dumps(each["keyword_scores"]) for each in good})
@@ -133,21 +155,37 @@ def write_results(output_dir: str | os.PathLike, results: list[dict]) -> None:
     write_kaldi(folder / "errors", {each["key"]: each["error"] for each in results if "error" in each})
 
 
-def _check_model(model, kwargs) -> None:
-    """Fail at once on a name that nobody knows, before a hub is asked for it."""
+def _check_model(kind: str, model, built: bool = False) -> None:
+    """Fail at once on a name that nobody knows, before a hub is asked for it.
+
+    Args:
+        kind: the option's name in messages.
+        model: a name or a model directory.
+        built: its configuration is given, then FunASR reads no directory.
+    """
     if not isinstance(model, str) or not model:
-        raise ConfigError(f"model: expected a name or a model directory, got {model!r}")
+        raise ConfigError(f"{kind}: expected a name or a model directory, got {model!r}")
+    if model in tables.model_classes or model in BUILTIN_VAD:
+        return
+    if built:
+        raise ConfigError(f"model_conf: FunASR takes it with a model's class only, not with model={model!r}")
     known = {**name_maps_ms, **name_maps_hf}
-    # A built configuration and the models that FunASR loads from packages need no directory.
-    if model in known or model in tables.model_classes or model in BUILTIN_VAD or "model_conf" in kwargs:
-        return
-    if os.path.isdir(model):
-        if not any(
-            os.path.isfile(os.path.join(model, name)) for name in ("config.yaml", "configuration.json")
-        ):
-            raise ConfigError(f"model: {model} holds no config.yaml; expected a model directory")
-        return
-    if "/" not in model or model.startswith((".", "/")):
+    path = str(EMBEDDED.get(model, model))
+    if os.path.isdir(path):
+        _check_directory(kind, path)
+    elif model in EMBEDDED:
+        raise ConfigError(f"{kind}: {model} is missing from the package ({path}); install funasr-sap again")
+    elif model not in known and ("/" not in model or model.startswith((".", "/", "~"))):
         close = difflib.get_close_matches(model, known, 3)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ConfigError(f"model: {model!r} is neither a known name nor a model directory{hint}")
+        raise ConfigError(f"{kind}: {model!r} is neither a known name nor a model directory{hint}")
+
+
+def _check_directory(kind: str, path: str) -> None:
+    config = Path(path, "config.yaml")
+    if not config.is_file() and not Path(path, "configuration.json").is_file():
+        raise ConfigError(f"{kind}: {path} holds no config.yaml; expected a model directory")
+    try:
+        yaml.safe_load(config.read_bytes() if config.is_file() else b"")
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{kind}: {config} is not YAML: {' '.join(str(error).split())}") from None

@@ -13,9 +13,15 @@ import re
 import sys
 
 from funasr_sap.errors import ConfigError
+from funasr_sap.funasr_keys import AUTO_MODEL_KEYS
 from funasr_sap.tool import run
 
-OVERRIDE = re.compile(r"(\+\+?|~)?[A-Za-z_][\w.]*=")
+OVERRIDE = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
+HELP_FLAGS = ("-h", "--help")
+# Values that are taken as they stand: names and words, in any script, that Hydra's grammar would refuse.
+TEXT_KEYS = ("model", "input", "hotwords", "hotword", "output_dir", "data_type", "language", "prune")
+TEXT_KEYS += ("vad_model", "punc_model", "spk_model", "device")
+ITEM = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*?))\s*(?:,|$)""")
 
 HELP = """usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ...]
        funasr AUDIO ... [--model NAME] [options]         (FunASR's own program)
@@ -23,7 +29,7 @@ HELP = """usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ..
 Contextual speech recognition from the shell. Prints one JSON object an utterance.
 
   +model=NAME          sap2 (the embedded default), a model directory, or any FunASR model
-  +input=INPUT         an audio file, wav.scp, JSONL, or a URL
+  +input=INPUT         an audio file, wav.scp, JSONL, or a URL; '[a.wav,b.wav]' for several
   +hotwords=LIST       '[word,word]', 'word,word', a file of keywords, or a biasing_list by utterance id
   +prune=MODE          retrieval (default), llm, none, joint
   +vad_model=NAME      cut long audio first, for example silero-vad
@@ -34,57 +40,46 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +top=N               keywords kept by retrieval
   +threshold=X         least acoustic evidence of a kept keyword, in nats a piece
 
-The names are FunASR's; ++key=value works too. FunASR's own program: funasr-sap --help-funasr
+The names are FunASR's; ++key=value and key=value work too. FunASR's own program: funasr-sap --help-funasr
 """
-
-BUILD_KEYS = (
-    "input",
-    "hotwords",
-    "hotword",
-    "prune",
-    "language",
-    "itn",
-    "output_dir",
-    "batch_size",
-    "top",
-    "threshold",
-    "fs",
-    "data_type",
-)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; errors are one sentence and exit status 1."""
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help"):
+    ours = [argument for argument in argv if OVERRIDE.fullmatch(argument)]
+    called = any(a.startswith("+") for a in ours) or (ours and not any(a.startswith("-") for a in argv))
+    if not argv or argv[0] in HELP_FLAGS or (called and not set(HELP_FLAGS).isdisjoint(argv)):
         sys.stdout.write(HELP)
         sys.exit(0)
-    if any(OVERRIDE.match(argument) for argument in argv) and not any(a.startswith("--") for a in argv):
+    if called:
         run(lambda: recognise_overrides(argv))
-    from funasr.cli import main as funasr_main
+    with contextlib.redirect_stdout(sys.stderr):  # FunASR prints notices; stdout is for results
+        from funasr.cli import main as funasr_main
 
     sys.argv = ["funasr", *(["--help"] if argv == ["--help-funasr"] else argv)]
     funasr_main()
 
 
 def parse_overrides(argv: list[str]) -> dict:
-    """Read Hydra overrides into plain values.
+    """Read overrides into plain values.
 
     Raises:
-        ConfigError: for a word that Hydra does not read as an override, or a missing model or input.
+        ConfigError: for a word that is no override, a value that Hydra does not read, or a missing input.
     """
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-
-    overrides = [argument if argument.startswith(("+", "~")) else f"+{argument}" for argument in argv]
-    try:
-        with hydra.initialize(config_path=None, version_base=None):
-            config = OmegaConf.to_container(hydra.compose(overrides=overrides), resolve=True)
-    except HydraException as error:
-        raise ConfigError(f"command line: {' '.join(str(error).split())}") from None
+    texts, others = {}, []
+    for argument in argv:
+        override = OVERRIDE.fullmatch(argument)
+        if not override:
+            raise ConfigError(f"command line: got {argument!r}, expected +key=value; see --help")
+        key, value = override.groups()
+        if key in TEXT_KEYS:
+            texts[key] = _text(value)
+        else:
+            others.append(f"+{key}={value}")
+    config = _compose(others) | texts
     for key in ("model", "input"):
-        if key not in config:
+        if not config.get(key):
             raise ConfigError(f"command line: +{key}=... is missing; see --help")
     return config
 
@@ -92,15 +87,43 @@ def parse_overrides(argv: list[str]) -> dict:
 def recognise_overrides(argv: list[str]) -> int:
     """Build the model, recognise, print; 1 where an utterance could not be read."""
     config = parse_overrides(argv)
-    call = {key: config.pop(key) for key in BUILD_KEYS if key in config}
-    # FunASR prints notices; stdout is for results.
-    with contextlib.redirect_stdout(sys.stderr):
-        from funasr_sap.auto_model import AutoModel
+    logging.getLogger().setLevel(str(config.setdefault("log_level", "WARNING")).upper())
+    output_dir = config.pop("output_dir", None)
+    with contextlib.redirect_stdout(sys.stderr):  # FunASR prints notices; stdout is for results
+        from funasr_sap.auto_model import CALL_KEYS, AutoModel, write_results
 
-        results = AutoModel(**{"log_level": "WARNING", **config}).generate(**call)
+        call = {key: config.pop(key) for key in ("input", *CALL_KEYS - AUTO_MODEL_KEYS) if key in config}
+        results = AutoModel(**config).generate(**call)
     for result in results:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
+    if output_dir:
+        write_results(output_dir, results)
     failed = sum("error" in result for result in results)
     if failed:
         logging.error("%d of %d utterances could not be read", failed, len(results))
     return 1 if failed else 0
+
+
+def _text(value: str) -> str | list[str] | None:
+    """Read a name, or a list of them in brackets; quotes keep what would part them."""
+    value = value.strip()
+    if not value.startswith("[") or not value.endswith("]"):
+        quoted = re.fullmatch(r"""(["'])(.*)\1""", value, re.DOTALL)
+        return quoted[2] if quoted else None if value == "null" else value
+    if "[" in value[1:]:
+        raise ConfigError(f"command line: a list in a list: {value:.80}; expected a biasing_list file")
+    return [text for text in map("".join, ITEM.findall(value[1:-1])) if text]
+
+
+def _compose(overrides: list[str]) -> dict:
+    """Read values as Hydra does."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    try:
+        with hydra.initialize(config_path=None, version_base=None):
+            return OmegaConf.to_container(hydra.compose(overrides=overrides), resolve=True)
+    except HydraException as error:
+        reason = " ".join(str(error).split()).removesuffix(" for details").split(" See https")[0]
+        raise ConfigError(f"command line: {reason}") from None

@@ -1,6 +1,7 @@
 """Inference behind FunASR's AutoModel: from requests to results, an error never taking others with it."""
 
 import dataclasses
+import functools
 import logging
 import time
 
@@ -10,13 +11,14 @@ from torch.nn.utils.rnn import pad_sequence
 from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.errors import DataError
-from funasr_sap.inputs import Request, resolve_hotwords
+from funasr_sap.inputs import Request, decode_pcm, merge_hotword, resolve_hotwords
 from funasr_sap.models.decoding import DecodingOptions, decode
 
 
 def recognise(
     model,
     data_in: list,
+    /,  # FunASR hands a "model" of its own over, the name, in kwargs
     key: list[str] | None = None,
     frontend=None,
     hotwords=None,
@@ -52,10 +54,8 @@ def recognise(
         meta: seconds of speech and of work, for FunASR's progress bar.
     """
     if itn:
-        logging.warning(
-            "itn=True: this model writes the words that it was trained on; no digits, no punctuation"
-        )
-    requests = _as_requests(data_in, key, hotwords if hotwords is not None else hotword, fs)
+        _warn_of_itn()
+    requests = _as_requests(data_in, key, hotwords, hotword, fs)
     options = DecodingOptions(
         prune=prune or "retrieval",
         language=model.language if language in (None, "auto") else language,
@@ -71,21 +71,29 @@ def recognise(
         speech, lengths = _features(waveforms.values(), frontend, next(model.parameters()).device)
         lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer)
         for place, hypothesis in zip(waveforms, decode(model, speech, lengths, lists, options), strict=True):
-            results[place] = _result(requests[place].key, **dataclasses.asdict(hypothesis))
+            fields = dataclasses.asdict(hypothesis)
+            fields["timestamp"] = _clip(hypothesis.timestamp, 1000 * len(waveforms[place]) // frontend.fs)
+            results[place] = _result(requests[place].key, **fields)
     seconds = sum(len(each) for each in waveforms.values()) / frontend.fs
     meta = {"batch_data_time": max(seconds, 1e-3), "load_data": f"{loaded - started:.3f}"}
     return results, meta
 
 
-def _as_requests(data_in, key, hotwords, fs) -> list[Request]:
+@functools.cache
+def _warn_of_itn() -> None:
+    logging.warning("itn=True: this model writes the words that it was trained on; no digits, no punctuation")
+
+
+def _as_requests(data_in, key, hotwords, hotword, fs) -> list[Request]:
     if all(isinstance(each, Request) for each in data_in):
         return list(data_in)
     if isinstance(data_in[0], tuple):  # FunASR's data_type=("sound", "text"): pairs
         audio, hotwords = zip(*data_in, strict=True)
         data_in, hotwords = list(audio), [[word for word in text.split("$") if word] for text in hotwords]
     keys = list(key or (f"audio_{place}" for place in range(len(data_in))))
-    lists = resolve_hotwords(hotwords, keys)
-    return [Request(*fields, fs) for fields in zip(keys, data_in, lists, strict=True)]
+    lists = resolve_hotwords(merge_hotword(hotwords, hotword), keys)
+    audio = [decode_pcm(each) for each in data_in]
+    return [Request(*fields, fs) for fields in zip(keys, audio, lists, strict=True)]
 
 
 def _load(requests, sample_rate) -> tuple[dict[int, torch.Tensor], dict[int, str]]:
@@ -95,7 +103,7 @@ def _load(requests, sample_rate) -> tuple[dict[int, torch.Tensor], dict[int, str
         try:
             waveforms[place] = load_audio(request.audio, sample_rate, request.sample_rate)
         except DataError as error:
-            errors[place] = f"{request.key}: {error}"
+            errors[place] = " ".join(f"{request.key}: {error}".split())  # a Kaldi file has it in a line
             logging.error("%s", errors[place])
     return waveforms, errors
 
@@ -104,6 +112,11 @@ def _features(waveforms, frontend, device):
     features = [frontend(waveform[None], [len(waveform)])[0][0] for waveform in waveforms]
     lengths = torch.tensor([len(each) for each in features])
     return pad_sequence(features, batch_first=True).to(device), lengths.to(device)
+
+
+def _clip(timestamp, end: int) -> list[list[int]]:
+    """Keep times inside the audio: the last frame may reach a little beyond it."""
+    return [[min(time, end) for time in word] for word in timestamp]
 
 
 def _biasing_lists(requests, tokenizer) -> list[BiasingList]:

@@ -1,20 +1,25 @@
 """What users hand to ``generate``: audio in any form, hotwords in any form, joined by utterance id."""
 
 import dataclasses
+import numbers
 import os
+import re
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from funasr_sap.audio import SAMPLE_RATES, URL_SCHEMES
 from funasr_sap.context.biasing_list import parse_hotwords
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
-from funasr_sap.errors import DataError
+from funasr_sap.errors import ConfigError, DataError
 
 LISTS = (".scp", ".txt", ".text")  # files of "utt path" lines
-PCM_SAMPLE_RATE = 16000  # Hz, of bare bytes
+# How bytes of an audio file begin; other bytes are bare samples.
+AUDIO_HEADERS = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd")
+MP3_FRAMES = (b"\xff\xfa", b"\xff\xfb", b"\xff\xf2", b"\xff\xf3", b"\xff\xe2", b"\xff\xe3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +38,15 @@ class Request:
     hotwords: list[str]
     sample_rate: int | None = None
 
+    @property
+    def size(self) -> int:
+        """About as long as the speech, without decoding it: bytes of a file or an array; 0 = not known."""
+        if isinstance(self.audio, str | os.PathLike):
+            return os.path.getsize(self.audio) if os.path.isfile(self.audio) else 0
+        if isinstance(self.audio, bytes | bytearray | list):
+            return len(self.audio)
+        return getattr(self.audio, "nbytes", 0)
+
 
 def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None = None) -> list[Request]:
     """Turn the arguments of ``generate`` into requests, in order.
@@ -46,13 +60,17 @@ def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None =
 
     Raises:
         DataError: for lists that do not match or types that cannot be read.
+        ConfigError: for another data type or sample rate.
     """
-    if isinstance(data_type, list | tuple):
-        if list(data_type) != ["sound", "text"] or len(data) != 2:
-            raise DataError(
-                f'data_type: expected ("sound", "text") for a pair of inputs, got {tuple(data_type)!r}'
-            )
+    if sample_rate is not None and sample_rate not in SAMPLE_RATES:
+        raise ConfigError(f"fs: expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} Hz, got {sample_rate!r}")
+    if isinstance(data_type, list | tuple) and list(data_type) == ["sound", "text"]:
+        if not isinstance(data, list | tuple) or len(data) != 2 or hotwords is not None:
+            raise DataError('input: expected (audio, biasing lists) alone with data_type=("sound", "text")')
         data, hotwords = data
+        hotwords = _split_texts(hotwords)
+    elif data_type not in (None, "sound"):
+        raise ConfigError(f'data_type: expected "sound" or ("sound", "text"), got {data_type!r}')
     keys, audio, own = _read_audio(data)
     lists = own if hotwords is None else resolve_hotwords(hotwords, keys)
     return [Request(*fields, sample_rate) for fields in zip(keys, audio, lists, strict=True)]
@@ -61,8 +79,21 @@ def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None =
 def is_single(data) -> bool:
     """Tell whether an input is one utterance, not a list of them."""
     if isinstance(data, str | os.PathLike):
-        return Path(data).suffix not in (*LISTS, ".jsonl", ".json")
+        return not _names_a_list(os.fspath(data))
     return not isinstance(data, list | tuple)
+
+
+def merge_hotword(hotwords, hotword):
+    """Take ``hotword``, as FunASR's older models call ``hotwords``; in a string of it, spaces part the words.
+
+    Raises:
+        DataError: where both are given.
+    """
+    if hotword is None:
+        return hotwords
+    if hotwords is not None:
+        raise DataError("hotwords: got hotword as well; expected one of them")
+    return hotword.split() if isinstance(hotword, str) and not os.path.isfile(hotword) else hotword
 
 
 def resolve_hotwords(hotwords, keys: Sequence[str]) -> list[list[str]]:
@@ -74,7 +105,7 @@ def resolve_hotwords(hotwords, keys: Sequence[str]) -> list[list[str]]:
         keys: the utterance ids.
 
     Raises:
-        DataError: for a wrong number of lists, ids without a list, or wrong types.
+        DataError: for a wrong number of lists, ids without a list, wrong types, or a file that is missing.
     """
     if isinstance(hotwords, str | os.PathLike) and _is_biasing_list(hotwords, keys):
         hotwords = read_biasing_list(hotwords)
@@ -93,69 +124,103 @@ def resolve_hotwords(hotwords, keys: Sequence[str]) -> list[list[str]]:
     return [shared] * len(keys)
 
 
+def decode_pcm(item):
+    """Take bytes without an audio file's header as 16-bit samples, as FunASR does."""
+    if not isinstance(item, bytes | bytearray) or item.startswith(AUDIO_HEADERS + MP3_FRAMES):
+        return item
+    return item if len(item) % 2 or not item else np.frombuffer(bytes(item), dtype="<i2")
+
+
+def _split_texts(texts):
+    """Read the text half of FunASR's ("sound", "text"): in a list, one ``word$word`` an utterance."""
+    if not isinstance(texts, list | tuple):
+        return texts
+    return [each.split("$") if isinstance(each, str) else each for each in texts]
+
+
 def _is_biasing_list(path, keys) -> bool:
     """Tell a ``biasing_list`` file, whose lines begin with utterance ids, from a file of keywords."""
     text = os.fspath(path)
-    if "\n" in text or len(text) > 4096 or not os.path.isfile(text):
+    if "\n" in text or len(text) > 4096:
         return False
-    if text.endswith(".jsonl"):
+    if not os.path.isfile(text):
+        if _names_a_file(text):
+            raise DataError(f"hotwords: no such file: {text}")
+        return False
+    if text.endswith((".jsonl", "biasing_list")):
         return True
     with open(text, encoding="utf-8-sig", errors="replace") as stream:
-        first = {line.split(maxsplit=1)[0] for line in stream if line.strip()}
-    return not first.isdisjoint(keys)
+        lines = [line.split(maxsplit=1) for line in stream if line.strip()]
+    keys = set(keys)
+    if len(keys) > 1 and {line[0] for line in lines} == keys:  # all lists may be empty
+        return True
+    # Where no id is known, several "$" still say that it is one, and that its ids are those of other speech.
+    return any(len(line) > 1 and (line[0] in keys or line[1].count("$") > 1) for line in lines)
+
+
+def _names_a_file(text: str) -> bool:
+    """Tell a path from keywords such as "AC/DC", so that a file that is missing is no keyword."""
+    path = Path(text)
+    return (
+        text.startswith(("/", "./", "../", "~/"))
+        or path.name == "biasing_list"
+        or ("," not in text and path.suffix in (*LISTS, ".jsonl", ".json"))
+    )
+
+
+def _names_a_list(path: str) -> bool:
+    return not path.startswith(URL_SCHEMES) and Path(path).suffix in (*LISTS, ".jsonl", ".json")
 
 
 def _read_audio(data) -> tuple[list[str], list, list[list[str]]]:
     """Read ids, audio, and the hotwords that the input itself carries."""
-    if isinstance(data, str | os.PathLike):
-        return _read_path(os.fspath(data))
-    if isinstance(data, list | tuple):
-        if not data:
-            raise DataError("input: got an empty list; expected at least one audio")
-        if all(isinstance(each, int | float) for each in data):
-            return ["audio_0"], [np.asarray(data, dtype=np.float32)], [[]]
-        parts = [_read_one(each, position) for position, each in enumerate(data)]
-        return [key for key, _ in parts], [audio for _, audio in parts], [[] for _ in parts]
-    key, audio = _read_one(data, 0)
-    return [key], [audio], [[]]
+    if isinstance(data, str | os.PathLike) and _names_a_list(os.fspath(data)):
+        return _read_list(os.fspath(data))
+    if not isinstance(data, list | tuple):
+        data = [data]
+    elif not data:
+        raise DataError("input: got an empty list; expected at least one audio")
+    elif all(isinstance(each, numbers.Real) for each in data):  # samples
+        data = [np.asarray(data)]
+    keys = _distinct([_key(each, position) for position, each in enumerate(data)])
+    return keys, [decode_pcm(each) for each in data], [[] for _ in data]
 
 
-def _read_path(path: str):
-    suffix = Path(path).suffix
-    if path.startswith(("http://", "https://")) or suffix not in (*LISTS, ".jsonl", ".json"):
-        key, audio = _read_one(path, 0)
-        return [key], [audio], [[]]
+def _read_list(path: str) -> tuple[list[str], list, list[list[str]]]:
     if not os.path.exists(path):
         raise DataError(f"input: no such file: {path}")
-    if suffix in LISTS:
+    if Path(path).suffix in LISTS:
         table = read_kaldi(path)
-        return list(table), list(table.values()), [[] for _ in table]
-    utterances = read_jsonl(path)
-    hotwords = [list(each.hotwords or ()) for each in utterances]
-    return [each.key for each in utterances], [each.source for each in utterances], hotwords
+        keys, audio, hotwords = list(table), list(table.values()), [[] for _ in table]
+    else:
+        utterances = read_jsonl(path)
+        keys, audio = [each.key for each in utterances], [each.source for each in utterances]
+        hotwords = [list(each.hotwords or ()) for each in utterances]
+    if not keys:
+        raise DataError(f"input: {path} names no audio; expected at least one line")
+    return keys, audio, hotwords
 
 
-def _read_one(item, position: int) -> tuple[str, object]:
-    """Name one audio; a path by its stem, anything else by its place."""
-    if isinstance(item, str) and item.startswith(("http://", "https://")):
-        from funasr.download.file import download_from_url
-
-        return Path(item).stem, download_from_url(item)
+def _key(item, position: int) -> str:
+    """Name one audio: a path or URL by its stem, anything else by its place."""
     if isinstance(item, str | os.PathLike):
-        return Path(item).stem, os.fspath(item)
-    if isinstance(item, bytes | bytearray):
-        return f"audio_{position}", _decode_pcm(bytes(item))
-    if isinstance(item, np.ndarray | torch.Tensor | Iterable):
-        return f"audio_{position}", item
-    raise DataError(
-        f"input: expected a path, URL, bytes, array or tensor at position {position}, "
-        f"got {type(item).__name__}"
-    )
+        text = os.fspath(item)
+        if text.startswith(URL_SCHEMES):
+            text = urllib.parse.urlsplit(text).path
+        # As Kaldi's files can hold it.
+        stem = re.sub(r"[\s\x00-\x1f\x7f\ufeff]+|^\{", "_", Path(text).stem)
+        if stem:
+            return stem
+    return f"audio_{position}"
 
 
-def _decode_pcm(data: bytes):
-    """Take bytes without an audio file's header as 16-bit samples, as FunASR does."""
-    known = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3")
-    if data.startswith(known) or len(data) % 2 or not data:
-        return data
-    return np.frombuffer(data, dtype="<i2")
+def _distinct(keys: Iterable[str]) -> list[str]:
+    """Number the later ones of equal ids, as those of ``a/talk.wav`` and ``b/talk.wav``."""
+    taken = {}
+    for key in keys:
+        name, number = key, 1
+        while name in taken:
+            number += 1
+            name = f"{key}_{number}"
+        taken[name] = None
+    return list(taken)

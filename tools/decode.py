@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from funasr_sap.tool import option, parse_overrides, run
 
@@ -41,16 +42,16 @@ def main(argv=None):
         started = time.perf_counter()
         results = model.generate(
             options.scp_file,
-            hotwords=options.biasing_list,
+            hotwords=options.biasing_list and Path(options.biasing_list),
             prune=options.prune,
             batch_size=options.batch_size,
             output_dir=options.output_dir,
         )
     seconds = time.perf_counter() - started
     failed = sum("error" in result for result in results)
-    print(f"{options.output_dir}: {len(results) - failed} utterances in {seconds:.0f} s, {failed} not readable")
+    print(f"{options.output_dir}: {len(results) - failed} utterances in {seconds:.0f} s, {failed} failed")
     if failed:
-        logging.error("%d utterances could not be read: see %s/1best_recog/errors", failed, options.output_dir)
+        logging.error("%d utterances not readable: see %s/1best_recog/errors", failed, options.output_dir)
     return 1 if failed else 0
 
 

@@ -8,25 +8,27 @@
 #
 # A finished step leaves a .done file and is not done again; remove it, or its folder, to repeat the step.
 set -euo pipefail
+caller=$PWD
 cd "$(dirname "$0")"
 
 stage=-1
 stop_stage=5
 corpus=mini            # mini | L95 | S95
 data_root=             # where the real corpus lies
+general=               # folder with the real corpora's general sets: train/data.jsonl and dev/data.jsonl
 init=sap2              # sap2: finetune the embedded model | scratch: train everything from nothing
-model=                 # decode with this model instead of the finetuned one, such as sap2
+model=                 # decode with this model, such as sap2, and finetune none
 prune=retrieval        # retrieval | llm | none | joint
 sizes="20 100 500 2000"
 utterances=1000        # of the mini corpus' test set
-hours=1                # of each of the mini corpus' finetuning sets
+mix_utterances=1200    # of each of the mini corpus' finetuning sets, general and domain
 scratch_hours=30
 seed=2026              # of the mini corpus' test set
 jobs=$(nproc)
 # shellcheck disable=SC2034  # read by parse_options.sh
-help_message="usage: bash egs/slidespeech/run.sh [--stage N] [--stop-stage M] [--corpus mini|L95|S95] [--data-root DIR]
+help_message="usage: bash egs/slidespeech/run.sh [--stage N] [--stop-stage M] [--corpus mini|L95|S95] [--data-root DIR] [--general DIR]
        [--init sap2|scratch] [--model NAME_OR_DIR] [--prune retrieval|llm|none|joint] [--sizes '20 100 500 2000']
-       [--utterances N] [--hours H] [--scratch-hours H] [--seed S] [--jobs N]
+       [--utterances N] [--mix-utterances N] [--scratch-hours H] [--seed S] [--jobs N]
 stages: -1 environment, 0 data preparation, 1 scp2jsonl, 2 staged mixes, 3 finetune, 4 decode, 5 score"
 # shellcheck source=tools/parse_options.sh
 . ../../tools/parse_options.sh
@@ -46,6 +48,10 @@ once() {
 
 for number in "$stage" "$stop_stage"; do
   [[ $number =~ ^(-1|[0-5])$ ]] || die "unknown stage '$number'; expected -1 to 5"
+done
+# Paths are the caller's.
+for name in data_root general model; do
+  if [ -n "${!name}" ] && [ -e "$caller/${!name}" ]; then printf -v "$name" '%s' "$caller/${!name}"; fi
 done
 case $corpus in mini | L95 | S95) ;; *) die "unknown corpus '$corpus'; expected mini, L95 or S95" ;; esac
 case $init in sap2 | scratch) ;; *) die "unknown --init '$init'; expected sap2 or scratch" ;; esac
@@ -82,11 +88,17 @@ if at 1; then
   done
 fi
 
-if at 2; then
+if at 2 && [ -z "$model" ]; then
   log "Stage 2: staged mixes, general:domain 50:50, 20:80, 0:100 -> $data.staged"
+  if [ "$corpus" = mini ]; then
+    general_sets=("$data/general_train" "$data/general_val") domain_sets=("$data/domain_train" "$data/domain_val")
+  else
+    [ -n "$general" ] || die "stage 2 mixes $corpus with general speech: give --general DIR, with train/ and dev/"
+    general_sets=("$general/train" "$general/dev") domain_sets=("$data/train" "$data/dev")
+  fi
   once "$data.staged/.mixed" "$PYTHON" "$tools"/prepare_staged_data.py --output-dir "$data.staged" \
-    --general-train "$data/general_train/data.jsonl" --general-val "$data/general_val/data.jsonl" \
-    --domain-train "$data/domain_train/data.jsonl" --domain-val "$data/domain_val/data.jsonl"
+    --general-train "${general_sets[0]}/data.jsonl" --general-val "${general_sets[1]}/data.jsonl" \
+    --domain-train "${domain_sets[0]}/data.jsonl" --domain-val "${domain_sets[1]}/data.jsonl"
 fi
 
 # train NAME CONFIG OVERRIDES...: one training, resumed where it was interrupted.
@@ -98,7 +110,7 @@ train() {
     hydra.run.dir="$exp/$name" hydra.output_subdir=null 2>&1 | tee -a "$exp/$name/train.log"
 }
 
-if at 3; then
+if at 3 && [ -z "$model" ]; then
   if [ "$init" = scratch ]; then
     # shellcheck source=egs/slidespeech/local/train_scratch.sh
     . local/train_scratch.sh

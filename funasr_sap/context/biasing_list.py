@@ -6,6 +6,7 @@ Symbols: N keywords of a list, L pieces of the longest keyword. Masks are bool, 
 import functools
 import logging
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
@@ -13,6 +14,7 @@ import torch
 
 from funasr_sap.errors import DataError
 
+CHINESE = re.compile("[\u3400-\u9fff]")
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
 
 
@@ -25,10 +27,12 @@ def parse_hotwords(value, separators: str = ",\n") -> list[str]:
         separators: characters that part the keywords of a string.
 
     Raises:
-        DataError: for any other type, naming it.
+        DataError: for any other type, naming it; for a file that is missing or not UTF-8.
     """
     if value is None:
         return []
+    if isinstance(value, os.PathLike) and not os.path.isfile(value):
+        raise DataError(f"hotwords: no such file: {os.fspath(value)}")
     if isinstance(value, str | os.PathLike):
         return _parse_text(os.fspath(value), separators)
     if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
@@ -48,8 +52,13 @@ def parse_hotwords(value, separators: str = ",\n") -> list[str]:
 
 def _parse_text(text: str, separators: str) -> list[str]:
     if "\n" not in text and len(text) < 4096 and os.path.isfile(text):
-        with open(text, encoding="utf-8-sig") as stream:
-            return stream.read().splitlines()
+        try:
+            with open(text, encoding="utf-8-sig") as stream:
+                return stream.read().splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"hotwords: {text}: byte {error.start + 1} is not UTF-8; expected a text file"
+            ) from None
     for separator in separators[1:]:
         text = text.replace(separator, separators[0])
     return text.split(separators[0])
@@ -58,9 +67,11 @@ def _parse_text(text: str, separators: str) -> list[str]:
 def clean_keyword(word: str) -> str:
     """Neutralise one keyword: it is data, and never changes a prompt's structure.
 
-    Control characters become spaces, ``<|`` and ``|>`` (the brackets of special tokens) vanish, white
-    space is folded. What a tokenizer would still read as a special token is handled by ``encode_text``.
+    Control characters become spaces, ``<|`` and ``|>`` (the brackets of special tokens) vanish, so do soft
+    hyphens and other invisible signs, white space is folded. What a tokenizer would still read as a special
+    token is handled by ``encode_text``.
     """
+    word = "".join(char for char in word if unicodedata.category(char) != "Cf")
     word = unicodedata.normalize("NFC", word)
     word = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in word)
     while "<|" in word or "|>" in word:
@@ -120,7 +131,12 @@ class BiasingList:
 
 @functools.lru_cache(maxsize=1 << 18)
 def encode_keyword(tokenizer, word: str) -> tuple[int, ...]:
-    """Tokenise a cleaned keyword as it is spelt in the middle of a sentence."""
+    """Tokenise a cleaned keyword as it is spelt in the middle of a sentence: Chinese has no space there."""
+    if CHINESE.match(word):
+        before = encode_text(tokenizer, ",")
+        ids = encode_text(tokenizer, "," + word)
+        if ids[: len(before)] == before:
+            return tuple(ids[len(before) :])
     return tuple(encode_text(tokenizer, " " + word))
 
 

@@ -112,10 +112,14 @@ class PromptTemplate:
         return words["separator"].join(keywords) or words["none"]
 
     def split_keywords(self, answer: str, language: str) -> list[str]:
-        """Read kept keywords from an answer of the task ``prune``."""
-        words = load_prompts()["keywords"][language]
-        parts = [part.strip() for part in answer.split(words["separator"].strip())]
-        return [part for part in parts if part and part != words["none"]]
+        """Read kept keywords from an answer of the task ``prune``; one with a comma comes in its parts."""
+        none = load_prompts()["keywords"][language]["none"]
+        return [] if answer.strip() == none else self.split_parts(answer, language)
+
+    def split_parts(self, text: str, language: str) -> list[str]:
+        """Split text at the separator of keywords, which a keyword may hold too."""
+        separator = load_prompts()["keywords"][language]["separator"].strip()
+        return [part.strip() for part in text.split(separator) if part.strip()]
 
     def split_joint(self, answer: str, language: str) -> tuple[str, str]:
         """Part an answer of the task ``joint`` into its keywords and its transcript.

@@ -53,6 +53,7 @@ def align_keywords(
     Returns:
         The alignments; a keyword without pieces scores ``IMPOSSIBLE``.
     """
+    log_probs = log_probs.float()
     relative = log_probs - log_probs.amax(-1, keepdim=True)
     relative = torch.where(frame_mask[..., None], relative, IMPOSSIBLE)
     chunks = zip(pieces.split(KEYWORDS_PER_CHUNK, 1), piece_mask.split(KEYWORDS_PER_CHUNK, 1), strict=True)
@@ -160,7 +161,8 @@ def retrieve(
     index = per_piece.topk(min(top, per_piece.shape[1]), dim=1).indices
     features = evidence_features(found, lengths, index, _cut_short(log_probs, frame_mask, word_start, blank))
     kept = per_piece.gather(1, index)
-    return Shortlist(index, kept > threshold, kept.exp(), features)
+    real = piece_mask.any(-1).expand_as(per_piece).gather(1, index)
+    return Shortlist(index, real & (kept > threshold), kept.exp(), features)
 
 
 def evidence_features(

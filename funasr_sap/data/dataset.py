@@ -10,7 +10,9 @@ from torch.nn.utils.rnn import pad_sequence
 from funasr_sap.audio import load_audio
 from funasr_sap.data.biasing import draw_biasing_list
 from funasr_sap.data.jsonl import Utterance, read_jsonl
+from funasr_sap.data.scp2jsonl import speech_length, split_words
 from funasr_sap.data.spelling import respell_in_text
+from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.models.builder import check_keys
 
 # Keys of dataset_conf that FunASR's dataloader and samplers read.
@@ -41,8 +43,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
         **conf: keys of FunASR's dataloader and samplers.
 
     Raises:
-        DataError: for bad lines.
-        ConfigError: for unknown keys.
+        DataError: for bad lines, and utterances without a transcript (an empty one is a transcript).
+        ConfigError: for unknown keys, and for data split into slices.
     """
 
     def __init__(
@@ -59,25 +61,41 @@ class SAP2Dataset(torch.utils.data.Dataset):
         **conf,
     ):
         check_keys("dataset_conf", conf, FUNASR_KEYS)
+        if conf.get("data_split_num", 1) != 1:
+            raise ConfigError(f"dataset_conf.data_split_num: expected 1, got {conf['data_split_num']!r}")
         self.frontend = frontend
         self.is_training = is_training
         self.max_distractors = max_distractors
         self.empty_list, self.no_rare_words = empty_list, no_rare_words
         self.respell = respell if is_training else 0.0
         self.utterances = read_jsonl(path)
+        silent = [f"{each.key}: no transcript" for each in self.utterances if each.text is None]
+        if silent:
+            raise DataError.from_lines(f"cannot train on {path}", silent)
         self.pool = sorted({word for each in self.utterances for word in each.keywords or ()})
+        self.folded_pool = {word.casefold() for word in self.pool}
+        self.lengths = {}  # of what the file gives no length for
         self.cache = {} if cache_features else None
 
     def __len__(self) -> int:
         return len(self.utterances)
 
     def get_source_len(self, index: int) -> int:
-        """Tell the length of the speech, in frames of 10 ms."""
-        return self.utterances[index].speech_length or 1
+        """Tell the length of the speech, in frames of 10 ms; from the audio where the file does not say."""
+        utterance = self.utterances[index]
+        if utterance.speech_length is not None:
+            return utterance.speech_length
+        if index not in self.lengths:
+            try:
+                self.lengths[index] = speech_length(utterance.source)
+            except ValueError as error:
+                raise DataError(f"{utterance.key} ({utterance.source}): {error}") from None
+        return self.lengths[index]
 
     def get_target_len(self, index: int) -> int:
-        """Tell the length of the transcript, in tokens."""
-        return self.utterances[index].text_length or 1
+        """Tell the length of the transcript, in tokens, or words where the file does not say."""
+        utterance = self.utterances[index]
+        return len(split_words(utterance.text)) if utterance.text_length is None else utterance.text_length
 
     def __getitem__(self, index: int) -> dict:
         """Read one utterance: features (frames, width), transcripts and lists of words."""
@@ -109,8 +127,10 @@ class SAP2Dataset(torch.utils.data.Dataset):
         if rng.random() < self.empty_list:
             return []
         true = [] if rng.random() < self.no_rare_words else rare_words
-        num = min(rng.randint(0, self.max_distractors), max(0, len(self.pool) - 20))
-        return draw_biasing_list(true, self.pool, num, rng, exclude={*rare_words, *text.split()})
+        spoken = {*rare_words, *text.split()}
+        others = len(self.folded_pool) - len(self.folded_pool & {word.casefold() for word in spoken})
+        num = min(rng.randint(0, self.max_distractors), others)
+        return draw_biasing_list(true, self.pool, num, rng, exclude=spoken)
 
     def _features(self, index: int, utterance: Utterance) -> torch.Tensor:
         if self.cache is not None and index in self.cache:

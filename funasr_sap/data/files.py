@@ -15,6 +15,9 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     Args:
         path: the file to write; its folder is made where it is missing.
         mode: "w" (UTF-8 text) or "wb".
+
+    Raises:
+        OSError: where it cannot be written, for example on a full disk; names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,8 +28,10 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
             yield stream
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:  # a write does not say to which file
+            error.filename = os.fspath(path)
         raise
 
 

@@ -40,9 +40,11 @@ def respell_in_text(text: str, words: list[str], rng: random.Random) -> tuple[st
         words: those of its words that may change.
 
     Returns:
-        The new transcript and the new words, in order.
+        The new transcript and the new words, in order; a word that does not stand there stays as it was.
     """
-    spelling = {word: respell(word, rng) for word in words}
-    for old, new in spelling.items():
-        text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new, text)
+    spelling = {}
+    for old in words:
+        new = respell(old, rng)
+        text, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, new=new: new, text)
+        spelling.setdefault(old, new if count else old)
     return text, [spelling[word] for word in words]

@@ -9,13 +9,19 @@ from torch import nn
 from funasr_sap.errors import ConfigError
 
 
-def check_keys(where: str, given: Mapping, known) -> None:
+def check_keys(where: str, given: Mapping, known, others=frozenset()) -> None:
     """Raise on keys that nobody reads.
+
+    Args:
+        where: the configuration's name in messages.
+        given: the configuration.
+        known: keys that are read here.
+        others: keys that are read elsewhere; allowed, but not suggested.
 
     Raises:
         ConfigError: naming each unknown key and the known one closest to it.
     """
-    unknown = sorted(set(given) - set(known))
+    unknown = sorted(set(given) - set(known) - set(others))
     if unknown:
         hints = [(key, difflib.get_close_matches(key, list(known), 1)) for key in unknown]
         named = ", ".join(

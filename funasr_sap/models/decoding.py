@@ -6,6 +6,7 @@ import re
 import torch
 
 from funasr_sap.context.biasing_list import BiasingList, encode_keyword
+from funasr_sap.context.prompts import load_prompts
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.timestamps import WORD, word_timestamps
 
@@ -35,6 +36,13 @@ class DecodingOptions:
     def __post_init__(self):
         if self.prune not in PRUNE_MODES:
             raise ConfigError(f"prune: expected one of {', '.join(PRUNE_MODES)}, got {self.prune!r}")
+        if self.top is not None and (not isinstance(self.top, int) or self.top < 1):
+            raise ConfigError(f"top: expected a whole number of keywords above 0, got {self.top!r}")
+        if self.threshold is not None and not isinstance(self.threshold, int | float):
+            raise ConfigError(f"threshold: expected a number, in nats a piece, got {self.threshold!r}")
+        languages = load_prompts()["keywords"]
+        if self.language not in languages:
+            raise ConfigError(f"language: expected one of {', '.join(languages)}, got {self.language!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +104,8 @@ def _retrieve(model, encoded, lists, options):
     if shortlist is None:
         return None, [[] for _ in lists]
     columns = []
-    for index, mask, each in zip(shortlist.index.tolist(), shortlist.mask.tolist(), lists, strict=True):
-        kept = [column for column, valid in enumerate(mask) if valid and index[column] < len(each)]
+    for index, mask in zip(shortlist.index.tolist(), shortlist.mask.tolist(), strict=True):
+        kept = [column for column, valid in enumerate(mask) if valid]
         columns.append(sorted(kept, key=index.__getitem__))
     return shortlist, columns
 
@@ -114,8 +122,14 @@ def _prune(model, encoded, lists, shortlist, columns, language):
 
 def _named(model, answer, biasing_list, index, columns, language):
     """Find the offered keywords that an answer names."""
-    named = {word.casefold() for word in model.prompts.split_keywords(answer, language)}
-    return [column for column in columns if biasing_list.words[index[column]].casefold() in named]
+    named = model.prompts.split_keywords(answer.casefold(), language)
+    kept = []
+    for column in columns:
+        parts = model.prompts.split_parts(biasing_list.words[index[column]].casefold(), language)
+        places = range(len(named) if parts else 0)
+        if any(named[place : place + len(parts)] == parts for place in places):
+            kept.append(column)
+    return kept
 
 
 def _split_joint(model, answer, biasing_list, index, columns, language):
@@ -131,16 +145,20 @@ def _answer(model, tasks, encoded, lists, shortlist, columns, language) -> list[
     context = model.embed_context(encoded, lists, shortlist, columns, language) if any(columns) else None
     batch = model.prompt_batch(tasks, encoded, context, language=language)
     # A frame that is not blank yields about one piece; the rest is room for keywords and tags.
-    longest = 2 * encoded.audio.shape[1] + (0 if context is None else context.mask.shape[1]) + 8
+    longest = 2 * encoded.audio_mask.sum(1) + (0 if context is None else context.mask.sum(1)) + 8
+    longest = longest.tolist()
     ids = model.llm.generate(
         inputs_embeds=model.embed_prompt(batch, encoded, context),
         attention_mask=batch.mask.long(),
-        max_new_tokens=longest,
+        max_new_tokens=max(longest),
         do_sample=False,
         eos_token_id=model.prompts.end_id,
         pad_token_id=0,
     )
-    answers = [text.strip() for text in model.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+    # Each has its own limit, so that an utterance's answer does not depend on what it is batched with.
+    ids = [answer[:limit] for answer, limit in zip(ids.tolist(), longest, strict=True)]
+    answers = model.tokenizer.batch_decode(ids, skip_special_tokens=True)
+    answers = [" ".join(text.split()) for text in answers]  # one line, as Kaldi's files have them
     return [
         text if heard else "" for text, heard in zip(answers, encoded.audio_mask.any(1).tolist(), strict=True)
     ]
@@ -153,9 +171,14 @@ def _timestamps(model, encoded, row, text, frame_ms):
 
 
 def restore_spelling(text: str, keywords: list[str]) -> str:
-    """Write keywords in a transcript as the user wrote them, capitals included."""
-    for keyword in keywords:
-        text = re.sub(
-            rf"(?<!\w){re.escape(keyword)}(?!\w)", lambda _, word=keyword: word, text, flags=re.IGNORECASE
-        )
-    return text
+    """Write keywords in a transcript as the user wrote them, capitals included; the longest one wins."""
+    spelling = {}
+    for keyword in sorted(keywords, key=len, reverse=True):
+        spelling.setdefault(keyword.casefold(), keyword)
+    if not spelling:
+        return text
+    letter = r"[^\W\u3400-\u9fff]"  # Chinese is written without spaces: a keyword may stand beside it
+    pattern = rf"(?<!{letter})(?:{'|'.join(map(re.escape, spelling.values()))})(?!{letter})"
+    return re.sub(
+        pattern, lambda found: spelling.get(found[0].casefold(), found[0]), text, flags=re.IGNORECASE
+    )

@@ -70,9 +70,40 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
 
 
 def model_config(config: dict) -> dict:
-    """Keep what describes the model, without paths: ``configuration.json`` supplies those."""
+    """Keep what describes the model, without freeze flags and paths (``configuration.json`` has those)."""
     kept = {key: config[key] for key in MODEL_KEYS if config.get(key) is not None}
+    for section, values in kept.items():
+        if isinstance(values, dict):
+            kept[section] = {key: value for key, value in values.items() if key != "freeze"}
     for section, files in FILES.items():
         if isinstance(files, dict):
             kept[section] = {k: v for k, v in kept.get(section, {}).items() if k not in files}
     return kept
+
+
+def export(
+    model_dir: Path, output_dir: Path, checkpoint: str = "model.pt", half: bool = True
+) -> tuple[int, int]:
+    """Copy a model without what only training needs.
+
+    Args:
+        model_dir: a model directory, as training leaves it.
+        output_dir: the directory to write.
+        checkpoint: the file of weights in ``model_dir``.
+        half: store the weights in fp16.
+
+    Returns:
+        The number of weights, and their size in bytes.
+    """
+    import torch
+
+    state = torch.load(Path(model_dir) / checkpoint, map_location="cpu", weights_only=True)
+    state = state.get("state_dict", state)
+    weights = {
+        name: value.half() if half and value.is_floating_point() else value for name, value in state.items()
+    }
+    config = yaml.safe_load((Path(model_dir) / "config.yaml").read_text(encoding="utf-8"))
+    write_model_directory(output_dir, config, source=model_dir)
+    with atomic_write(Path(output_dir) / "model.pt", "wb") as stream:
+        torch.save(weights, stream)
+    return sum(value.numel() for value in weights.values()), (Path(output_dir) / "model.pt").stat().st_size

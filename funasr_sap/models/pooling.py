@@ -118,7 +118,7 @@ class SpeechDrivenPooling(nn.Module):
             (B, H, Tc) fp32, 0 at padded tokens.
         """
         key = torch.where(context_mask[..., None], context, 0)
-        total = audio.new_zeros((), dtype=torch.float32)
+        total = audio.new_zeros(len(audio), self.num_heads, context.shape[1], dtype=torch.float32)
         for start in range(0, audio.shape[1], FRAMES_PER_CHUNK):
             chunk = slice(start, start + FRAMES_PER_CHUNK)
             arguments = (audio[:, chunk], audio_mask[:, chunk], key, context_mask)
@@ -155,4 +155,4 @@ class SpeechDrivenPooling(nn.Module):
             shape = list(x.shape)
             shape[dim] = missing
             x = torch.cat([x, x.new_zeros(shape)], dim)
-        return x.unflatten(dim, (-1, self.window))
+        return x.unflatten(dim, (x.shape[dim] // self.window, self.window))

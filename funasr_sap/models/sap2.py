@@ -7,7 +7,9 @@ Symbols:
 Masks are bool, True = valid. The CTC head shares the LLM's vocabulary, its blank is id 0.
 """
 
+import contextlib
 import dataclasses
+import inspect
 import random
 
 import torch
@@ -15,10 +17,11 @@ from funasr.models.ctc.ctc import CTC
 from funasr.register import tables
 from torch import nn
 
-from funasr_sap.context.biasing_list import BiasingList, encode_text, pad_lists
+from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text, pad_lists
 from funasr_sap.context.prompts import IGNORE, TASKS, PromptBatch, PromptTemplate
 from funasr_sap.context.retrieval import Shortlist, retrieve
 from funasr_sap.errors import ConfigError
+from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, TRAIN_KEYS
 from funasr_sap.models.builder import build, check_keys, freeze, lookup
 from funasr_sap.models.evidence import EvidenceEmbedding
 from funasr_sap.models.llm import build_llm
@@ -75,7 +78,7 @@ class SAP2(nn.Module):
         llm_conf: its configuration, and ``freeze``; see ``build_llm``.
         ctc_conf: arguments of FunASR's ``CTC``, and ``freeze``.
         context_pooling_conf: ``window``, ``num_heads``, ``mode``.
-        retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece, ``hidden_dim`` of the evidence.
+        retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece.
         prompt_conf: ``language``, used where none is asked for.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.
@@ -83,7 +86,7 @@ class SAP2(nn.Module):
         llm_weight: weight of the LLM's loss; 0 leaves it out.
         task_weights: relative frequency of each task in training.
         ignore_init_mismatch: accept weights that lack some of the parameters.
-        **kwargs: what else FunASR's AutoModel hands to every model; not read.
+        **kwargs: what else FunASR's AutoModel hands to every model; not read, but unknown keys raise.
 
     Raises:
         ConfigError: for unknown names and keys.
@@ -113,6 +116,7 @@ class SAP2(nn.Module):
         **kwargs,
     ):
         super().__init__()
+        _check_kwargs(kwargs)
         self.tokenizer = tokenizer
         self.prompts = PromptTemplate(tokenizer)
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
@@ -155,7 +159,7 @@ class SAP2(nn.Module):
         for name in self.frozen:
             freeze(getattr(self, name))
         word_start = [
-            token.startswith(("Ġ", "▁")) for token in tokenizer.convert_ids_to_tokens(range(vocab_size))
+            str(token).startswith(("Ġ", "▁")) for token in tokenizer.convert_ids_to_tokens(range(vocab_size))
         ]
         self.register_buffer("word_start", torch.tensor(word_start), persistent=False)
 
@@ -198,11 +202,16 @@ class SAP2(nn.Module):
             speech: (B, frames, input_size) features.
             speech_lengths: (B,) frames.
         """
+        speech = speech.clone()  # SpecAugment masks in place, and FunASR's encoders scale in place
         if self.specaug is not None and self.training and "audio_encoder" not in self.frozen:
             speech, speech_lengths = self.specaug(speech, speech_lengths)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and "audio_encoder" not in self.frozen):
-            # FunASR's encoders scale their input in place.
-            frames, lengths = self.audio_encoder(speech.clone(), speech_lengths)
+        dtype = next(self.audio_encoder.parameters()).dtype
+        precision = contextlib.nullcontext()
+        if dtype != torch.float32:  # FunASR's encoders add positions in fp32
+            precision = torch.autocast(speech.device.type, dtype)
+        with precision, torch.set_grad_enabled(torch.is_grad_enabled() and "audio_encoder" not in self.frozen):
+            frames, lengths = self.audio_encoder(speech, speech_lengths)
+        frames = frames.to(dtype)
         frame_mask = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
         log_probs = self.ctc.log_softmax(frames)
         if self.llm_weight > 0:
@@ -315,7 +324,7 @@ class SAP2(nn.Module):
 
     def ctc_loss(self, speech: Speech, texts: list[str]) -> torch.Tensor:
         """Compute the CTC loss a token, averaged over the batch."""
-        targets = [torch.tensor(encode_text(self.tokenizer, text)) for text in texts]
+        targets = [torch.tensor(encode_text(self.tokenizer, text), dtype=torch.long) for text in texts]
         return nn.functional.ctc_loss(
             speech.log_probs.transpose(0, 1).float(),
             torch.cat(targets).to(speech.log_probs.device),
@@ -329,8 +338,9 @@ class SAP2(nn.Module):
         """Compute the LLM's cross-entropy and accuracy over answers, a task drawn for each utterance."""
         lists = [BiasingList(words, self.tokenizer) for words in biasing_lists]
         shortlist = self.retrieve(speech, lists)
-        columns = _shuffled_columns(shortlist, len(texts))
-        tasks = random.choices(list(self.task_weights), list(self.task_weights.values()), k=len(texts))
+        rng = random if self.training else random.Random(0)  # a validation loss that can be compared
+        columns = _shuffled_columns(shortlist, len(texts), rng)
+        tasks = rng.choices(list(self.task_weights), list(self.task_weights.values()), k=len(texts))
         tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, columns, strict=True)]
         columns = [
             [] if task == "transcribe" else wanted for task, wanted in zip(tasks, columns, strict=True)
@@ -341,7 +351,8 @@ class SAP2(nn.Module):
         answers = []
         for row, task in enumerate(tasks):
             offered = [lists[row].words[shortlist.index[row, column]] for column in columns[row]]
-            kept = [word for word in offered if word in keywords[row]]
+            spoken = {clean_keyword(word) for word in keywords[row]}
+            kept = [word for word in offered if word in spoken]
             answers.append(self.prompts.answer_ids(task, self.language, texts[row], kept))
         batch = self.prompt_batch(tasks, speech, context, answers)
         logits = self.llm(
@@ -374,11 +385,24 @@ class SAP2(nn.Module):
         return recognise(self, data_in, key=key, frontend=frontend, **kwargs)
 
 
-def _shuffled_columns(shortlist: Shortlist | None, batch: int) -> list[list[int]]:
+def _check_kwargs(kwargs) -> None:
+    """Raise on keys of the configuration that neither the model nor FunASR reads."""
+    from funasr_sap.inference import recognise
+
+    decoding = inspect.signature(recognise).parameters
+    check_keys(
+        "model configuration",
+        kwargs,
+        {*inspect.signature(SAP2).parameters, *decoding} - {"data_in", "kwargs"},
+        AUTO_MODEL_KEYS | GENERATE_KEYS | TRAIN_KEYS,
+    )
+
+
+def _shuffled_columns(shortlist: Shortlist | None, batch: int, rng) -> list[list[int]]:
     """Order each utterance's kept keywords at random, so that the LLM reads the evidence, not the place."""
     if shortlist is None:
         return [[] for _ in range(batch)]
     columns = [row.nonzero().flatten().tolist() for row in shortlist.mask]
     for row in columns:
-        random.shuffle(row)
+        rng.shuffle(row)
     return columns

@@ -1,6 +1,6 @@
 """Train a model with FunASR's Trainer, on a CPU or a GPU; resumes from its last checkpoint.
 
-    funasr-sap-train --config-path conf --config-name finetune +model=sap2 \\
+    funasr-sap-train --config-path conf --config-name finetune ++model=sap2 \\
         ++train_data_set_list=train.jsonl ++valid_data_set_list=val.jsonl ++output_dir=exp/finetune
 
 The keys are those of FunASR's ``funasr-train-ds``. The output folder is a model directory that
@@ -9,6 +9,7 @@ The keys are those of FunASR's ``funasr-train-ds``. The output folder is a model
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import hydra
@@ -52,12 +53,15 @@ def resolve(config: DictConfig) -> dict:
     for key in ("model", "train_data_set_list", "valid_data_set_list", "output_dir"):
         if not config.get(key):
             raise ConfigError(f"training needs ++{key}=...")
-    for key in ("train_data_set_list", "valid_data_set_list"):
-        if not os.path.isfile(config[key]):
+    for key in ("train_data_set_list", "valid_data_set_list", "init_param"):
+        if config.get(key) and not os.path.isfile(config[key]):
             raise ConfigError(f"{key}: no such file: {config[key]}")
     directory = config.pop("model_directory", None)
     if directory is None:
-        return dict(download_model(is_training=True, **config))
+        config = dict(download_model(is_training=True, **config))
+        if not config.get("init_param"):
+            raise ConfigError(f"model: {config['model_path']} holds no weights (model.pt) to go on from")
+        return config
     for section, file in FILES.items():
         if isinstance(file, dict):
             config.setdefault(section, {}).update(
@@ -74,6 +78,17 @@ def build_scheduler_conf(config: dict, steps: int) -> None:
         conf.setdefault("max_lr", config["optim_conf"]["lr"])
 
 
+def freeze_parameters(model, names: str | list[str] | None) -> None:
+    """Take parameters out of training, as FunASR's ``freeze_param`` does: by name, or by a part's name."""
+    names = names.split(",") if isinstance(names, str) else names or []
+    for wanted in names:
+        found = [p for name, p in model.named_parameters() if f"{name}.".startswith(f"{wanted}.")]
+        if not found:
+            raise ConfigError(f"freeze_param: the model has no parameter or part {wanted!r}")
+        for parameter in found:
+            parameter.requires_grad_(False)
+
+
 def train(config: dict) -> None:
     """Train as configured; ``output_dir`` then is a model directory.
 
@@ -88,6 +103,7 @@ def train(config: dict) -> None:
     model, kwargs = built.model, built.kwargs
     output_dir = Path(config["output_dir"])
     write_model_directory(output_dir, config, source=config["model_path"])
+    freeze_parameters(model, config.get("freeze_param"))
     logging.info("%s", model_summary(model))
 
     loader = tables.dataloader_classes["DataloaderMapStyle"](
@@ -141,6 +157,9 @@ def main_hydra(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command line; errors are one sentence."""
+    if "--config-path" in sys.argv[:-1]:  # Hydra would look beside this file
+        place = sys.argv.index("--config-path") + 1
+        sys.argv[place] = os.path.abspath(sys.argv[place])
     run(main_hydra)
 
 

@@ -9,9 +9,9 @@ make_set() {
   once "$data/$name/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$data/$name" --jobs "$jobs" "$@"
 }
 
-make_set general_train --split train --hours "$hours" --seed 11
+make_set general_train --split train --utterances "$mix_utterances" --seed 11
 make_set general_val --split dev --utterances 100 --seed 11
-make_set domain_train --split train --hours "$hours" --seed 12 --noise 1 --reverb 1
+make_set domain_train --split train --utterances "$mix_utterances" --seed 12 --noise 1 --reverb 1
 make_set domain_val --split dev --utterances 100 --seed 12 --noise 1 --reverb 1
 make_set test --split test --utterances "$utterances" --seed "$seed"
 once "$data/.distractors" "$PYTHON" local/mini_distractors.py --output "$data/distractors"

@@ -22,3 +22,5 @@ for step in ctc llm context; do
     "${lists[@]}" "${before[@]}"
   before=(++init_param="$exp/scratch/$step/model.pt")
 done
+once "$exp/scratch/sap2_tiny/.exported" "$PYTHON" "$tools"/export.py --model-dir "$exp/scratch/context" \
+  --output-dir "$exp/scratch/sap2_tiny"

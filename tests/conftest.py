@@ -1,0 +1,168 @@
+"""A real but tiny recogniser, and real speech, for every test that needs them."""
+
+import functools
+import os
+import random
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests often run side by side
+
+import pytest
+import torch
+import yaml
+
+from funasr_sap.data.jsonl import Utterance, read_jsonl, write_jsonl
+from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
+from funasr_sap.data.mini_corpus import make_corpus
+from funasr_sap.data.mini_corpus.language import get_language
+
+CONF = Path(__file__).parents[1] / "conf"
+VOCAB_SIZE = 400  # pieces
+NUM_UTTERANCES = 12
+
+
+def small_config(**changes) -> dict:
+    """``conf/sap2_tiny.yaml`` at 0.1 M parameters: two encoder blocks and two LLM layers of width 32.
+
+    Args:
+        **changes: top-level keys; a section such as ``llm_conf`` is changed key by key.
+    """
+    config = yaml.safe_load((CONF / "sap2_tiny.yaml").read_text(encoding="utf-8"))
+    config["vocab_size"] = VOCAB_SIZE
+    config["audio_encoder_conf"] |= {
+        "output_size": 32,
+        "attention_heads": 2,
+        "linear_units": 64,
+        "num_blocks": 2,
+    }
+    config["audio_adaptor_conf"] |= {"hidden_dim": 32}
+    config["llm_conf"] |= {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "intermediate_size": 64,
+    }
+    sections = {key: config.get(key, {}) | changes[key] for key in changes if key.endswith("_conf")}
+    return config | changes | sections
+
+
+def build_model(tokenizer, seed: int = 0, for_training: bool = False, **changes):
+    """Build a ``SAP2`` of ``small_config`` with seeded weights, in evaluation mode.
+
+    Unless it is for training, its weights are drawn wider, so that no two answers are nearly tied, and its
+    evidence embedding, which starts at zero, is drawn too.
+    """
+    import funasr_sap  # noqa: F401  (registers the classes)
+    from funasr_sap.models.sap2 import SAP2
+
+    config = small_config(**changes)
+    arguments = config.pop("model_conf") | config
+    for key in ("model", "frontend", "frontend_conf", "tokenizer_conf"):
+        arguments.pop(key)
+    torch.manual_seed(seed)
+    model = SAP2(**arguments | {"tokenizer": tokenizer, "input_size": 560})
+    if not for_training:
+        with torch.no_grad():
+            for parameter in model.llm.parameters():
+                if parameter.dim() > 1:
+                    parameter.mul_(8)
+            torch.nn.init.normal_(model.evidence.output.weight, std=0.5)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory):
+    """A tokenizer learned from 300 sentences of the mini corpus' grammar; ``name_or_path`` is its folder."""
+    from funasr_sap.train.scratch import train_tokenizer
+
+    grammar, rng = get_language("en").grammar, random.Random(0)
+    texts = [" ".join(token.word for token in grammar.sample(rng)) for _ in range(300)]
+    folder = tmp_path_factory.mktemp("tokenizer")
+    trained = train_tokenizer(texts, VOCAB_SIZE, folder)
+    trained.name_or_path = str(folder)
+    return trained
+
+
+@pytest.fixture(scope="session")
+def make_model(tokenizer):
+    """``build_model`` with the session's tokenizer: ``make_model(seed, for_training, **changes)``."""
+    return functools.partial(build_model, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def small_model(tokenizer):
+    """A ``SAP2`` with random seeded weights, in evaluation mode. Tests must not change it."""
+    return build_model(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def small_model_dir(tokenizer, small_model, speech_wavs, tmp_path_factory) -> Path:
+    """A model directory that ``funasr_sap.AutoModel(model=DIR)`` loads, with ``small_model``'s weights."""
+    from funasr.register import tables
+
+    from funasr_sap.models.directory import write_model_directory
+    from funasr_sap.train.scratch import compute_cmvn
+
+    folder = tmp_path_factory.mktemp("small_model")
+    config = small_config()
+    tokenizer.save_pretrained(folder / "tokenizer")
+    frontend = tables.frontend_classes[config["frontend"]](**config["frontend_conf"])
+    compute_cmvn([each.source for each in speech_wavs], frontend, folder / "am.mvn")
+    write_model_directory(folder, config)
+    torch.save(small_model.state_dict(), folder / "model.pt")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def speech_dir() -> Path:
+    """A Kaldi directory of 12 spoken utterances: wav.scp, text, keywords, biasing_list, data.jsonl."""
+    # Not in pytest's own folder, which holds the user's name: wav.scp would carry it.
+    with tempfile.TemporaryDirectory(prefix="funasr_sap_speech_") as name:
+        folder = Path(name)
+        make_corpus(folder, "train", utterances=NUM_UTTERANCES, seed=7, jobs=1)
+        write_jsonl(folder / "data.jsonl", _utterances(folder))
+        yield folder
+
+
+def _utterances(folder: Path):
+    texts, seconds = read_kaldi(folder / "text"), read_kaldi(folder / "utt2dur")
+    hotwords, keywords = read_biasing_list(folder / "biasing_list"), read_biasing_list(folder / "keywords")
+    for utt_id, path in read_kaldi(folder / "wav.scp").items():
+        yield Utterance(
+            key=utt_id,
+            source=path,
+            text=texts[utt_id],
+            hotwords=tuple(hotwords[utt_id]),
+            keywords=tuple(keywords[utt_id]),
+            speech_length=int(float(seconds[utt_id]) * 100),
+            text_length=len(texts[utt_id].split()),
+        )
+
+
+@pytest.fixture(scope="session")
+def speech_wavs(speech_dir) -> list[Utterance]:
+    """The utterances of ``speech_dir``, as ``read_jsonl`` gives them; ``source`` is a wav's path."""
+    return read_jsonl(speech_dir / "data.jsonl")
+
+
+@pytest.fixture(scope="session")
+def frontend(small_model_dir):
+    """FunASR's frontend of ``small_model_dir``."""
+    from funasr.register import tables
+
+    config = small_config()
+    return tables.frontend_classes[config["frontend"]](
+        **config["frontend_conf"], cmvn_file=str(small_model_dir / "am.mvn")
+    )
+
+
+@pytest.fixture(scope="session")
+def features(frontend, speech_wavs) -> list[torch.Tensor]:
+    """The features of ``speech_wavs``, each (frames, 560)."""
+    from funasr_sap.audio import load_audio
+
+    waveforms = [load_audio(each.source) for each in speech_wavs]
+    return [frontend(waveform[None], [len(waveform)])[0][0] for waveform in waveforms]

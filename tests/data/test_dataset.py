@@ -1,0 +1,177 @@
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from funasr.register import tables
+
+from funasr_sap.data.dataset import SAP2Dataset
+from funasr_sap.data.jsonl import write_jsonl
+from funasr_sap.errors import ConfigError, DataError
+
+PLAIN = {"empty_list": 0.0, "no_rare_words": 0.0}
+
+
+@pytest.fixture
+def make_dataset(speech_wavs, frontend, tmp_path):
+    """``make_dataset(change, **conf)``: the spoken utterances, each changed by a function."""
+
+    def make(change=lambda utterance: utterance, **conf):
+        write_jsonl(tmp_path / "data.jsonl", map(change, speech_wavs))
+        return SAP2Dataset(str(tmp_path / "data.jsonl"), frontend=frontend, **conf)
+
+    return make
+
+
+def test_an_utterance_is_what_the_file_says(make_dataset, speech_wavs, features):
+    dataset = make_dataset(**PLAIN)
+    assert len(dataset) == len(speech_wavs)
+    for index in (0, 5):
+        item, utterance = dataset[index], speech_wavs[index]
+        torch.testing.assert_close(item["speech"], features[index])
+        assert item["texts"] == item["ctc_texts"] == utterance.text
+        assert item["keywords"] == list(utterance.keywords)
+        assert set(utterance.keywords) <= set(item["biasing_lists"])
+        assert dataset.get_source_len(index) == utterance.speech_length
+        assert dataset.get_target_len(index) == utterance.text_length
+
+
+def test_a_batch_is_padded(make_dataset, features):
+    dataset = make_dataset()
+    batch = dataset.collator([dataset[7], dataset[0]])
+    lengths = [len(features[7]), len(features[0])]
+    assert batch["speech_lengths"].tolist() == lengths and batch["speech"].shape == (2, max(lengths), 560)
+    assert not batch["speech"][0, lengths[0] :].any()
+    assert {name for name in batch if len(batch[name]) == 2} == set(batch)
+
+
+def test_the_model_takes_a_batch(make_dataset, make_model):
+    dataset = make_dataset()
+    loss, _, _ = make_model()(**dataset.collator([dataset[7], dataset[0]]))
+    assert loss.isfinite()
+
+
+def test_a_missing_transcript_is_named(make_dataset, speech_wavs):
+    bad = speech_wavs[3].key
+    with pytest.raises(DataError, match=rf"cannot train on .*data\.jsonl: 1 bad .*\n  {bad}: no transcript"):
+        make_dataset(lambda each: replace(each, text=None) if each.key == bad else each)
+
+
+def test_an_empty_transcript_is_silence(make_dataset, make_model):
+    dataset = make_dataset(lambda each: replace(each, text="", keywords=(), text_length=None))
+    item = dataset[0]
+    assert item["texts"] == item["ctc_texts"] == "" and item["keywords"] == []
+    assert dataset.get_target_len(0) == 0
+    loss, _, _ = make_model(model_conf={"ctc_weight": 1.0})(**dataset.collator([item, dataset[1]]))
+    assert loss.isfinite()
+
+
+def test_lengths_that_the_file_lacks_are_measured(make_dataset, speech_wavs):
+    dataset = make_dataset(lambda each: replace(each, speech_length=None, text_length=None))
+    for index, each in enumerate(speech_wavs):
+        assert abs(dataset.get_source_len(index) - each.speech_length) <= 3
+        assert dataset.get_target_len(index) == len(each.text.split())
+
+
+def test_audio_that_cannot_be_measured_is_named(make_dataset):
+    dataset = make_dataset(lambda each: replace(each, speech_length=None, source="/nowhere/a.wav"))
+    with pytest.raises(DataError, match=r"train-s7-t0001-u001 \(/nowhere/a\.wav\): no such file"):
+        dataset.get_source_len(0)
+
+
+def test_distractors_are_not_spoken(make_dataset, speech_wavs):
+    dataset = make_dataset(max_distractors=5, **PLAIN)
+    pool = {word for each in speech_wavs for word in each.keywords}
+    sizes = set()
+    for _ in range(10):
+        for index, each in enumerate(speech_wavs):
+            biasing_list = dataset[index]["biasing_lists"]
+            distractors = set(biasing_list) - set(each.keywords)
+            assert distractors <= pool and not distractors & set(each.text.split())
+            assert len(biasing_list) == len(set(biasing_list)) and len(distractors) <= 5
+            sizes.add(len(distractors))
+    assert sizes == set(range(6))
+
+
+def test_a_small_pool_gives_what_it_has(make_dataset):
+    dataset = make_dataset(max_distractors=1000, **PLAIN)
+    sizes = {len(dataset[index]["biasing_lists"]) for _ in range(5) for index in range(len(dataset))}
+    assert max(sizes) == len(dataset.pool)
+
+
+def test_words_that_differ_in_case_only_are_one_distractor(make_dataset):
+    dataset = make_dataset(
+        lambda each: replace(each, keywords=(each.key, each.key.upper())), max_distractors=1000, **PLAIN
+    )
+    for _ in range(5):
+        folded = [word.casefold() for word in dataset[0]["biasing_lists"]]
+        assert len(set(folded)) >= len(folded) - 1  # the utterance's own two
+
+
+def test_shares_of_empty_lists_and_of_lists_without_rare_words(make_dataset, speech_wavs):
+    dataset = make_dataset(empty_list=0.3, no_rare_words=0.5, max_distractors=3)
+    random.seed(0)
+    index = next(i for i, each in enumerate(speech_wavs) if each.keywords)
+    lists = [dataset[index]["biasing_lists"] for _ in range(400)]
+    own = set(speech_wavs[index].keywords)
+    assert sum(own <= set(each) for each in lists) / 400 == pytest.approx(0.35, abs=0.08)
+    assert all(not own & set(each) for each in lists if not own <= set(each))
+    assert make_dataset(empty_list=1.0)[index]["biasing_lists"] == []
+
+
+def test_respelling_changes_list_and_transcript_together(make_dataset, speech_wavs):
+    dataset = make_dataset(respell=1.0, **PLAIN)
+    index = next(i for i, each in enumerate(speech_wavs) if each.keywords)
+    item = dataset[index]
+    assert item["keywords"] != list(speech_wavs[index].keywords)
+    assert all(word in item["texts"].split() and word in item["biasing_lists"] for word in item["keywords"])
+    assert item["ctc_texts"] == speech_wavs[index].text  # what was said stays
+    assert not set(speech_wavs[index].keywords) & set(item["biasing_lists"])
+
+
+def test_validation_draws_the_same_each_time(make_dataset):
+    dataset = make_dataset(is_training=False, respell=1.0)
+    first = [dataset[index] for index in range(len(dataset))]
+    state = random.getstate()
+    for index, each in enumerate(first):
+        again = dataset[index]
+        assert {k: v for k, v in again.items() if k != "speech"} == {k: v for k, v in each.items() if k != "speech"}
+        assert again["texts"] == again["ctc_texts"]
+    assert random.getstate() == state
+
+
+def test_cached_features_are_close(make_dataset, speech_wavs):
+    dataset = make_dataset(cache_features=True)
+    fresh, cached = dataset[2]["speech"], dataset[2]["speech"]
+    assert list(dataset.cache) == [2] and cached.dtype == torch.float32
+    torch.testing.assert_close(cached, fresh, rtol=2e-3, atol=2e-3)
+
+
+def test_funasrs_sampler_batches_it(make_dataset, speech_wavs):
+    conf = {"batch_sampler": "EspnetStyleBatchSampler", "batch_type": "length", "batch_size": 1000}
+    conf |= {"num_workers": 0, "pin_memory": False}
+    dataset = make_dataset(lambda each: replace(each, speech_length=None), **conf)
+    sampler = tables.batch_sampler_classes["EspnetStyleBatchSampler"](dataset, **conf)["batch_sampler"]
+    batches = list(sampler)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(speech_wavs)))
+    longest = [max(map(dataset.get_source_len, batch)) * len(batch) for batch in batches]
+    assert max(longest) <= 1000 and len(batches) > 3
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({"max_distractor": 5}, "dataset_conf: unknown key 'max_distractor'"),
+        ({"batch_sise": 5}, "did you mean 'batch_size'"),
+        ({"data_split_num": 4}, "data_split_num: expected 1, got 4"),
+    ],
+)
+def test_bad_configuration(conf, message, make_dataset):
+    with pytest.raises(ConfigError, match=message):
+        make_dataset(**conf)
+
+
+def test_missing_audio_is_named(make_dataset):
+    dataset = make_dataset(lambda each: replace(each, source="/nowhere/a.wav"))
+    with pytest.raises(DataError, match=r"/nowhere/a\.wav: no such file"):
+        dataset[0]

@@ -1,0 +1,134 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from funasr_sap.data.kaldi import read_biasing_list, read_kaldi, read_segments
+from funasr_sap.data.mini_corpus import make_corpus
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "egs" / "slidespeech" / "local" / "prepare_slidespeech.py"
+FILES = ("segments", "text", "keywords")
+
+
+def prepare(root, output, corpus="S95"):
+    command = [sys.executable, SCRIPT, "--corpus", corpus, "--data-root", root, "--output-dir", output]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The published layout, from three small corpora of talks: what the slides offer is in `keywords`."""
+    folder = tmp_path_factory.mktemp("slidespeech")
+    for split, published in (("train", "S95"), ("dev", "dev"), ("test", "test")):
+        source = folder / "mini" / split
+        make_corpus(source, split, utterances=6, seed=1, jobs=1, talks=True)
+        target = folder / "corpus" / "related_files" / published
+        target.mkdir(parents=True)
+        talks = source / "talks"
+        shutil.copyfile(talks / "segments", target / "segments")
+        lines = (talks / "text").read_text(encoding="utf-8").upper().splitlines()
+        ids = (line.split()[0] for line in (talks / "text").read_text(encoding="utf-8").splitlines())
+        shouted = (
+            f"{utt_id}  {line.split(maxsplit=1)[1]}\n" for utt_id, line in zip(ids, lines, strict=True)
+        )
+        (target / "text").write_text("".join(shouted), encoding="utf-8")
+        shutil.copyfile(talks / "biasing_list", target / "keywords")
+        shutil.copytree(talks / "wav", folder / "corpus" / "wav" / split)
+    return folder
+
+
+@pytest.fixture
+def corpus(made, tmp_path):
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(made / "corpus", tmp_path / "corpus"))
+
+
+def test_sets_are_written(made, tmp_path):
+    done = prepare(made / "corpus", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for split in ("train", "dev", "test"):
+        source = made / "mini" / split
+        assert read_kaldi(tmp_path / split / "text") == read_kaldi(source / "text")
+        offered = {
+            utt_id: [word.lower() for word in words]
+            for utt_id, words in read_biasing_list(source / "biasing_list").items()
+        }
+        written = read_biasing_list(tmp_path / split / "biasing_list")
+        assert written == {utt_id: list(dict.fromkeys(words)) for utt_id, words in offered.items()}
+        spoken = read_biasing_list(tmp_path / split / "keywords")
+        for utt_id, rare_words in read_biasing_list(source / "keywords").items():
+            # OCR may have misread a rare word; a common word of a slide is a keyword too.
+            assert set(rare_words) & set(written[utt_id]) <= set(spoken[utt_id]) <= set(written[utt_id])
+    words = (tmp_path / "distractors").read_text(encoding="utf-8").splitlines()
+    lists = read_biasing_list(tmp_path / "train" / "biasing_list").values()
+    assert words == sorted({word for each in lists for word in each})
+
+
+def test_wavs_are_cut_at_their_segments(made, tmp_path):
+    assert prepare(made / "corpus", tmp_path).returncode == 0
+    whole, rate = soundfile.read(next((made / "mini" / "dev" / "talks" / "wav").glob("*.wav")), dtype="int16")
+    segments = read_segments(made / "mini" / "dev" / "talks" / "segments")
+    wavs = read_kaldi(tmp_path / "dev" / "wav.scp")
+    assert wavs.keys() == segments.keys()
+    for utt_id, segment in segments.items():
+        samples, its_rate = soundfile.read(wavs[utt_id], dtype="int16")
+        assert (its_rate, soundfile.info(wavs[utt_id]).subtype) == (rate, "PCM_16")
+        assert np.array_equal(samples, whole[round(segment.start * rate) : round(segment.end * rate)])
+
+
+def test_an_end_beyond_the_recording_is_its_end(corpus, tmp_path):
+    path = corpus / "related_files" / "dev" / "segments"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    utt_id, recording, start, _ = lines[-1].split()
+    path.write_text("\n".join([*lines[:-1], f"{utt_id} {recording} {start} 9999\n"]), encoding="utf-8")
+    assert prepare(corpus, tmp_path / "out").returncode == 0
+    talk = soundfile.info(next((corpus / "wav" / "dev").glob("*.wav")))
+    cut = soundfile.info(read_kaldi(tmp_path / "out" / "dev" / "wav.scp")[utt_id])
+    assert cut.frames == talk.frames - round(float(start) * talk.samplerate)
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda root: shutil.rmtree(root), "S95/segments, S95/text, S95/keywords, dev/segments"),
+        (lambda root: shutil.rmtree(root / "related_files" / "S95"), "S95/segments, S95/text, S95/keywords;"),
+        (lambda root: (root / "related_files" / "test" / "keywords").unlink(), "lacks test/keywords;"),
+        (
+            lambda root: shutil.rmtree(root / "wav" / "dev"),
+            "the wav of 1 recording(s), first dev-s1-t0001.wav",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_in_one_sentence(corpus, tmp_path, damage, named):
+    damage(corpus)
+    done = prepare(corpus, tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: SlideSpeech S95 in ") and done.stderr.count("\n") == 1
+    assert named in done.stderr and "resource 144 of openslr.org" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_data_root_is_named(tmp_path):
+    done = prepare("", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: SlideSpeech S95: no --data-root is given; ")
+
+
+def test_bad_audio_and_lonely_utterances_are_named(corpus, tmp_path):
+    wav = next((corpus / "wav" / "dev").glob("*.wav"))
+    wav.write_text("no audio")
+    done = prepare(corpus, tmp_path / "out")
+    assert done.returncode == 1 and f"'{wav}': Format not recognised" in done.stderr
+    assert not (tmp_path / "out" / "dev" / "wav.scp").exists()
+    text = corpus / "related_files" / "S95" / "text"
+    first, *others = text.read_text(encoding="utf-8").splitlines(keepends=True)
+    text.write_text("".join(others), encoding="utf-8")
+    done = prepare(corpus, tmp_path / "out")
+    assert done.returncode == 1 and f"{first.split()[0]}: in segments, not in text" in done.stderr

@@ -1,0 +1,191 @@
+import copy
+
+import pytest
+import torch
+
+from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.errors import ConfigError
+from funasr_sap.models.decoding import PRUNE_MODES, DecodingOptions, _named, decode, restore_spelling
+
+DISTRACTORS = ["photosynthesis", "xylem", "tumbleweed", "connotes"]
+
+
+def lists_of(model, words):
+    return [BiasingList(each, model.tokenizer) for each in words]
+
+
+def recognise(model, batch, words, **options):
+    lists = lists_of(model, words)
+    return decode(model, batch["speech"], batch["speech_lengths"], lists, DecodingOptions(**options))
+
+
+@pytest.mark.parametrize("prune", ["retrieval", "llm", "joint"])
+def test_recognises_what_it_was_taught(taught, make_batch, prune):
+    offered = [[*DISTRACTORS, *(word.upper() for word in each.keywords)] for each in taught.utterances]
+    found = recognise(taught.model, make_batch(taught.places), offered, prune=prune)
+    for each, hypothesis in zip(taught.utterances, found, strict=True):
+        assert hypothesis.keywords == [word.upper() for word in each.keywords]
+        expected = " ".join(word.upper() if word in each.keywords else word for word in each.text.split())
+        assert hypothesis.text == expected
+        assert min(hypothesis.keyword_scores) > 0.5
+        flat = [time for word in hypothesis.timestamp for time in word]
+        assert len(hypothesis.timestamp) == len(each.text.split()) and flat == sorted(flat)
+        assert 0 <= flat[0] and flat[-1] <= 10 * each.speech_length + 60
+
+
+def test_without_keywords_it_transcribes(taught, make_batch):
+    for prune in PRUNE_MODES:
+        found = recognise(taught.model, make_batch(taught.places), [[]] * 3, prune=prune)
+        assert [each.text for each in found] == [each.text for each in taught.utterances]
+        assert all(each.keywords == each.keyword_scores == [] for each in found)
+
+
+@pytest.mark.parametrize("prune", PRUNE_MODES)
+def test_a_batch_gives_what_its_utterances_give(taught, make_batch, prune):
+    words = [list(taught.utterances[0].keywords), [], [*DISTRACTORS, *taught.utterances[2].keywords]]
+    options = {"prune": prune, "top": 3}
+    together = recognise(taught.model, make_batch(taught.places), words, **options)
+    for place, each, expected in zip(taught.places, words, together, strict=True):
+        (alone,) = recognise(taught.model, make_batch([place]), [each], **options)
+        assert (alone.text, alone.keywords, alone.timestamp) == (
+            expected.text,
+            expected.keywords,
+            expected.timestamp,
+        )
+        assert alone.keyword_scores == pytest.approx(expected.keyword_scores, abs=2e-4)
+
+
+@pytest.mark.parametrize("prune", PRUNE_MODES)
+def test_so_does_a_model_that_never_ends_its_answer(small_model, features, prune):
+    speech = [features[0][:9], features[1][:20]]
+    words = [["xylem"], DISTRACTORS]
+    batch = {
+        "speech": torch.nn.utils.rnn.pad_sequence(speech, batch_first=True),
+        "speech_lengths": torch.tensor([9, 20]),
+    }
+    together = recognise(small_model, batch, words, prune=prune)
+    for each, biasing_list, expected in zip(speech, words, together, strict=True):
+        single = {"speech": each[None], "speech_lengths": torch.tensor([len(each)])}
+        (alone,) = recognise(small_model, single, [biasing_list], prune=prune)
+        assert (alone.text, alone.keywords) == (expected.text, expected.keywords)
+        assert expected.text
+
+
+def silence(model, rows):
+    """A copy of a model whose CTC head hears nothing in some rows of the batch."""
+    model = copy.deepcopy(model)
+
+    def hush(_, __, logits):
+        logits = logits.clone()
+        logits[rows] = -30.0
+        logits[rows, :, 0] = 30.0
+        return logits
+
+    model.ctc.ctc_lo.register_forward_hook(hush)
+    return model
+
+
+@pytest.mark.parametrize("prune", PRUNE_MODES)
+def test_silence_gives_an_empty_text(taught, make_batch, prune):
+    words = [list(each.keywords) for each in taught.utterances]
+    found = recognise(silence(taught.model, [0, 1, 2]), make_batch(taught.places), words, prune=prune)
+    assert [each.text for each in found] == [""] * 3
+    assert all(each.timestamp == [] for each in found)
+    assert prune == "none" or all(each.keywords == [] for each in found)
+
+
+def test_silence_beside_speech(taught, make_batch):
+    words = [list(each.keywords) for each in taught.utterances]
+    batch = make_batch(taught.places)
+    found = recognise(silence(taught.model, [1]), batch, words, prune="llm")
+    expected = recognise(taught.model, batch, words, prune="llm")
+    assert (found[1].text, found[1].keywords) == ("", [])
+    assert [found[0], found[2]] == [expected[0], expected[2]]
+
+
+@pytest.mark.parametrize("prune", PRUNE_MODES)
+def test_the_encoder_runs_once(taught, make_batch, prune):
+    calls = []
+    hook = taught.model.audio_encoder.register_forward_hook(lambda *_: calls.append(1))
+    words = [list(each.keywords) for each in taught.utterances]
+    recognise(taught.model, make_batch(taught.places), words, prune=prune)
+    hook.remove()
+    assert len(calls) == 1
+
+
+def test_none_keeps_the_whole_list_in_its_order(taught, make_batch):
+    words = [[*DISTRACTORS, *taught.utterances[0].keywords], ["b", "a"], []]
+    found = recognise(taught.model, make_batch(taught.places), words, prune="none")
+    assert [each.keywords for each in found] == words
+    assert all(len(each.keyword_scores) == len(each.keywords) for each in found)
+
+
+def test_top_and_threshold_cut_the_list(taught, make_batch):
+    words = [[*DISTRACTORS, *each.keywords] for each in taught.utterances]
+    batch = make_batch(taught.places)
+    wide = recognise(taught.model, batch, words, top=4, threshold=-1e9)
+    assert [len(each.keywords) for each in wide] == [4] * 3
+    for each, biasing_list in zip(wide, words, strict=True):
+        assert each.keywords == [word for word in biasing_list if word in each.keywords]
+    for best, each in zip(recognise(taught.model, batch, words, top=1), wide, strict=True):
+        scores = dict(zip(each.keywords, each.keyword_scores, strict=True))
+        assert len(best.keywords) == 1 and scores[best.keywords[0]] == max(scores.values())
+    assert all(not each.keywords for each in recognise(taught.model, batch, words, threshold=0.5))
+
+
+def test_a_shared_list_is_the_same_as_one_each(taught, make_batch):
+    words = sorted({word for each in taught.utterances for word in each.keywords})
+    shared = lists_of(taught.model, [words]) * 3
+    batch = make_batch(taught.places)
+    options = DecodingOptions(prune="retrieval")
+    found = decode(taught.model, batch["speech"], batch["speech_lengths"], shared, options)
+    assert found == recognise(taught.model, batch, [words] * 3)
+
+
+def test_bf16(taught, make_batch):
+    model = copy.deepcopy(taught.model).bfloat16()
+    words = [list(each.keywords) for each in taught.utterances]
+    found = recognise(model, make_batch(taught.places), words, prune="llm")
+    assert [each.keywords for each in found] == words
+
+
+def test_keywords_with_commas_can_be_named(taught):
+    (biasing_list,) = lists_of(taught.model, [["1,000", "000", "Xylem", ",", "none", "la, la"]])
+    columns, index = list(range(len(biasing_list))), list(range(len(biasing_list)))
+
+    def named(answer):
+        return [
+            biasing_list.words[n] for n in _named(taught.model, answer, biasing_list, index, columns, "en")
+        ]
+
+    assert named("1,000, xylem") == ["1,000", "000", "Xylem"]
+    assert named("000, la, la") == ["000", "la, la"]
+    assert named("none") == named("") == named(", ,") == []
+    assert named("none, other") == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("text", "keywords", "restored"),
+    [
+        ("the xylem of xylems", ["Xylem"], "the Xylem of xylems"),
+        ("new york and york", ["New York", "YORK"], "New York and YORK"),
+        ("york and new york", ["YORK", "New York"], "YORK and New York"),
+        ("c++ and c", ["C++", "C"], "C++ and C"),
+        ("use a\\1 now", ["A\\1"], "use A\\1 now"),
+        ("我们用gpt做", ["GPT"], "我们用GPT做"),
+        ("gpts", ["GPT"], "gpts"),
+        ("straße", ["Straße"], "Straße"),
+        ("the xylem", [], "the xylem"),
+        ("", ["Xylem"], ""),
+        ("ibm", ["IBM", "Ibm"], "IBM"),
+    ],
+)
+def test_restoring_the_users_spelling(text, keywords, restored):
+    assert restore_spelling(text, keywords) == restored
+
+
+def test_bad_options():
+    with pytest.raises(ConfigError, match="prune: expected one of llm, retrieval, none, joint, got 'best'"):
+        DecodingOptions(prune="best")
+    with pytest.raises(ConfigError, match="top: expected .* got 0"):
+        DecodingOptions(top=0)

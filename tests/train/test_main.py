@@ -1,0 +1,153 @@
+import copy
+import random
+
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+
+from funasr_sap.errors import ConfigError
+from funasr_sap.train import main as training
+from funasr_sap.train.main import build_scheduler_conf, freeze_parameters, resolve, train
+
+
+@pytest.fixture
+def make_config(small_model_dir, speech_dir, tmp_path):
+    """``make_config(**changes)``: a resolved finetuning of ``small_model_dir`` for two epochs."""
+
+    def make(**changes):
+        config = yaml.safe_load(open("conf/finetune.yaml", encoding="utf-8"))
+        config["dataset_conf"] |= {"batch_size": 1500, "max_distractors": 5}
+        config["train_conf"] |= {"max_epoch": 2, "log_interval": 1000}
+        config |= {
+            "model": str(small_model_dir),
+            "train_data_set_list": str(speech_dir / "data.jsonl"),
+            "valid_data_set_list": str(speech_dir / "data.jsonl"),
+            "output_dir": str(tmp_path / "exp"),
+            "device": "cpu",
+            "ncpu": 1,
+        }
+        for key, value in changes.items():
+            config[key] = config.get(key, {}) | value if key.endswith("_conf") else value
+        return resolve(OmegaConf.create(config))
+
+    return make
+
+
+def read(path):
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def test_two_epochs_give_a_model_directory(make_config, small_model, speech_wavs, tmp_path):
+    train(make_config(audio_encoder_conf={"freeze": True}))
+    exp = tmp_path / "exp"
+    last = read(exp / "model.pt")
+    assert last["epoch"] == 2 and set(last["val_loss_step_or_epoch"]) == {"model.pt.ep1", "model.pt.ep2"}
+    assert (exp / "model.pt.best").is_file() and (exp / "tokenizer").is_dir() and (exp / "am.mvn").is_file()
+    # The encoder was frozen, the rest was trained.
+    before = small_model.state_dict()
+    changed = {name.split(".")[0] for name, value in last["state_dict"].items() if not value.equal(before[name])}
+    assert changed == {"ctc", "audio_adaptor", "llm", "evidence"}
+    written = (exp / "config.yaml").read_text(encoding="utf-8")
+    assert "freeze" not in written and str(tmp_path) not in written
+
+    from funasr_sap import AutoModel
+
+    loaded = AutoModel(model=str(exp), device="cpu", ncpu=1)
+    assert all(value.equal(last["state_dict"][name]) for name, value in loaded.model.state_dict().items())
+    (result,) = loaded.generate(speech_wavs[7].source, hotwords=list(speech_wavs[0].keywords))
+    assert result["key"] == speech_wavs[7].key and isinstance(result["text"], str)
+
+
+def test_an_interrupted_epoch_is_done_again(make_config, tmp_path, monkeypatch):
+    config = make_config()
+    train(copy.deepcopy(config))
+    whole = read(tmp_path / "exp" / "model.pt")
+
+    class Interrupted(Exception):
+        pass
+
+    forward, calls = training.Trainer.forward_step, []
+
+    def interrupted(self, model, *args, **kwargs):
+        calls.append(model.training)
+        if len(calls) > 1 and calls[-1] and not calls[-2]:  # the first step after a validation
+            raise Interrupted
+        return forward(self, model, *args, **kwargs)
+
+    config["output_dir"] = str(tmp_path / "again")
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Trainer, "forward_step", interrupted)
+        with pytest.raises(Interrupted):
+            train(copy.deepcopy(config))
+    assert read(tmp_path / "again" / "model.pt")["epoch"] == 1
+    random.seed(99)
+    train(copy.deepcopy(config))
+    resumed = read(tmp_path / "again" / "model.pt")
+    assert resumed["epoch"] == 2
+    assert resumed["scheduler"]["last_epoch"] == whole["scheduler"]["last_epoch"]
+    assert resumed["batch_total"] == whole["batch_total"]
+    assert set(resumed["val_loss_step_or_epoch"]) == set(whole["val_loss_step_or_epoch"])
+
+
+def test_a_finished_training_is_not_repeated(make_config, tmp_path):
+    config = make_config(train_conf={"max_epoch": 1})
+    train(copy.deepcopy(config))
+    before = (tmp_path / "exp" / "model.pt").stat().st_mtime_ns
+    train(copy.deepcopy(config))
+    assert (tmp_path / "exp" / "model.pt").stat().st_mtime_ns == before
+
+
+def test_training_from_nothing(make_config, small_model_dir, tmp_path):
+    config = yaml.safe_load((small_model_dir / "config.yaml").read_text(encoding="utf-8"))
+    config = make_config(
+        **config | {"model": "SAP2", "model_directory": str(small_model_dir)},
+        train_conf={"max_epoch": 1},
+    )
+    assert config["model_path"] == str(small_model_dir) and "init_param" not in config
+    train(copy.deepcopy(config))
+    state = read(tmp_path / "exp" / "model.pt")["state_dict"]
+    assert not state["evidence.output.weight"].equal(read(small_model_dir / "model.pt")["evidence.output.weight"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_data_set_list": ""}, r"training needs \+\+train_data_set_list=..."),
+        ({"valid_data_set_list": "no.jsonl"}, "valid_data_set_list: no such file: no.jsonl"),
+        ({"init_param": "no.pt"}, "init_param: no such file: no.pt"),
+    ],
+)
+def test_what_training_needs(changes, message, make_config):
+    with pytest.raises(ConfigError, match=message):
+        make_config(**changes)
+
+
+def test_a_model_without_weights_is_no_start(make_config, small_model_dir, tmp_path):
+    for path in small_model_dir.iterdir():
+        if path.name != "model.pt":
+            (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(ConfigError, match="holds no weights"):
+        make_config(model=str(tmp_path))
+
+
+def test_freeze_param_is_funasrs(make_model):
+    model = make_model(for_training=True)
+    freeze_parameters(model, "llm.model.layers.0,ctc")
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {n for n, _ in model.named_parameters() if n.startswith(("llm.model.layers.0.", "ctc."))}
+    with pytest.raises(ConfigError, match="freeze_param: the model has no parameter or part 'encoder'"):
+        freeze_parameters(model, ["encoder"])
+    freeze_parameters(model, None)
+
+
+def test_the_schedule_is_as_long_as_the_training():
+    config = {"scheduler": "onecyclelr", "optim_conf": {"lr": 0.1}}
+    build_scheduler_conf(config, 70)
+    assert config["scheduler_conf"] == {"total_steps": 70, "max_lr": 0.1}
+    given = {"scheduler": "onecyclelr", "scheduler_conf": {"total_steps": 5, "max_lr": 1.0}}
+    build_scheduler_conf(given, 70)
+    assert given["scheduler_conf"] == {"total_steps": 5, "max_lr": 1.0}
+    other = {"scheduler": "warmuplr"}
+    build_scheduler_conf(other, 70)
+    assert "scheduler_conf" not in other
