@@ -17,7 +17,7 @@ from funasr_sap.audio import load_audio
 from funasr_sap.data.kaldi import write_biasing_list, write_kaldi
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.funasr_keys import GENERATE_KEYS
-from funasr_sap.inference import recognise
+from funasr_sap.inference import decoding_options, recognise
 from funasr_sap.inputs import Request, is_single, merge_hotword, read_requests
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.sap2 import SAP2
@@ -85,11 +85,9 @@ class AutoModel(funasr.AutoModel):
         """
         if not isinstance(self.model, SAP2):
             return super().generate(input, input_len, progress_callback, **cfg)
-        check_keys("generate", cfg, CALL_KEYS)
         self._reset_runtime_configs()  # FunASR keeps the last call's options until then
-        batch_size = cfg.setdefault("batch_size", self.batch_size)
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ConfigError(f"batch_size: expected a whole number above 0, got {batch_size!r}")
+        cfg = {"batch_size": self.batch_size, **cfg}
+        self._check_options(cfg)
         own = ("hotwords", "hotword", "data_type", "fs", "output_dir")
         hotwords, hotword, data_type, fs, output_dir = (cfg.pop(n, self.kwargs.get(n)) for n in own)
         requests = read_requests(input, merge_hotword(hotwords, hotword), data_type, fs)
@@ -102,6 +100,15 @@ class AutoModel(funasr.AutoModel):
         if output_dir is not None:
             write_results(output_dir, results)
         return results
+
+    def _check_options(self, cfg: dict) -> None:
+        """Raise on options that no part of the model takes, before any work."""
+        check_keys("generate", cfg, CALL_KEYS)
+        if not isinstance(cfg["batch_size"], int) or cfg["batch_size"] < 1:
+            raise ConfigError(f"batch_size: expected a whole number above 0, got {cfg['batch_size']!r}")
+        given = {**self.kwargs, **cfg}
+        named = {name: given.get(name) for name in ("prune", "language", "top", "threshold")}
+        decoding_options(self.model, self.kwargs["frontend"], **named)
 
     def _generate(self, requests: list[Request], cfg: dict) -> list[dict]:
         """Recognise utterances in batches of like length, and give them back in their order."""
@@ -127,15 +134,21 @@ class AutoModel(funasr.AutoModel):
         return results
 
 
-def _merged(result: dict, key: str) -> dict:
+def _merged(found: dict, key: str) -> dict:
     """Name a talk's result; a keyword found in several segments stands once, with its best evidence."""
     scores = {}
-    for word, score in zip(result.pop("keywords", []), result.pop("keyword_scores", []), strict=True):
+    for word, score in zip(found.get("keywords", ()), found.get("keyword_scores", ()), strict=True):
         scores[word] = max(score, scores.get(word, 0.0))
-    if result.get("text"):
-        result.pop("error", None)  # a piece too short to recognise, at the end of a cut
-    merged = {"text": "", "timestamp": []} | result
-    return merged | {"key": key, "keywords": list(scores), "keyword_scores": list(scores.values())}
+    result = {
+        "key": key,
+        "text": " ".join(found.get("text", "").split()),  # FunASR leaves a blank for a segment without words
+        "keywords": list(scores),
+        "keyword_scores": list(scores.values()),
+        "timestamp": found.get("timestamp", []),
+    }
+    # One error beside a text is that of a piece too short to recognise, at the end of a cut.
+    known = {*result, "error"} if result["text"] else result
+    return result | {name: value for name, value in found.items() if name not in known}
 
 
 def write_results(output_dir: str | os.PathLike, results: list[dict]) -> None:
@@ -144,14 +157,14 @@ def write_results(output_dir: str | os.PathLike, results: list[dict]) -> None:
     Args:
         output_dir: gets ``1best_recog/{text,score,timestamp,keywords}``; an utterance that could not be read
             stands in ``errors`` instead.
-        results: from ``generate``.
+        results: from ``generate``; other models than SAP² may lack fields.
     """
     folder = Path(output_dir, RESULTS_FOLDER)
     good = [each for each in results if "error" not in each]
-    write_kaldi(folder / "text", {each["key"]: each["text"] for each in good})
-    write_kaldi(folder / "score", {each["key"]: json.dumps(each["keyword_scores"]) for each in good})
-    write_kaldi(folder / "timestamp", {each["key"]: json.dumps(each["timestamp"]) for each in good})
-    write_biasing_list(folder / "keywords", {each["key"]: each["keywords"] for each in good})
+    write_kaldi(folder / "text", {each["key"]: each.get("text", "") for each in good})
+    write_kaldi(folder / "score", {each["key"]: json.dumps(each.get("keyword_scores", [])) for each in good})
+    write_kaldi(folder / "timestamp", {each["key"]: json.dumps(each.get("timestamp", [])) for each in good})
+    write_biasing_list(folder / "keywords", {each["key"]: each.get("keywords", []) for each in good})
     write_kaldi(folder / "errors", {each["key"]: each["error"] for each in results if "error" in each})
 
 

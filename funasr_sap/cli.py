@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import sys
+from pathlib import Path
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS
@@ -89,6 +90,8 @@ def recognise_overrides(argv: list[str]) -> int:
     config = parse_overrides(argv)
     logging.getLogger().setLevel(str(config.setdefault("log_level", "WARNING")).upper())
     output_dir = config.pop("output_dir", None)
+    if output_dir:  # a folder that cannot be made is an error before the work
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(sys.stderr):  # FunASR prints notices; stdout is for results
         from funasr_sap.auto_model import CALL_KEYS, AutoModel, write_results
 
@@ -110,9 +113,10 @@ def _text(value: str) -> str | list[str] | None:
     if not value.startswith("[") or not value.endswith("]"):
         quoted = re.fullmatch(r"""(["'])(.*)\1""", value, re.DOTALL)
         return quoted[2] if quoted else None if value == "null" else value
-    if "[" in value[1:]:
+    items = ITEM.findall(value[1:-1])
+    if any("[" in bare for _, _, bare in items):
         raise ConfigError(f"command line: a list in a list: {value:.80}; expected a biasing_list file")
-    return [text for text in map("".join, ITEM.findall(value[1:-1])) if text]
+    return [text for text in map("".join, items) if text]
 
 
 def _compose(overrides: list[str]) -> dict:

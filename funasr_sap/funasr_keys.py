@@ -1,4 +1,4 @@
-"""Keys that FunASR 1.4.16 reads itself, and hands to every model: they are not unknown, whoever reads them."""
+"""Keys that FunASR 1.4.16 reads itself and hands to every model: they are not unknown, whoever reads them."""
 
 # AutoModel: what it builds, from where, on which device.
 AUTO_MODEL_KEYS = frozenset(

@@ -56,13 +56,7 @@ def recognise(
     if itn:
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
-    options = DecodingOptions(
-        prune=prune or "retrieval",
-        language=model.language if language in (None, "auto") else language,
-        top=top,
-        threshold=threshold,
-        frame_ms=frontend.frame_shift * frontend.lfr_n,
-    )
+    options = decoding_options(model, frontend, prune, language, top, threshold)
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
@@ -77,6 +71,17 @@ def recognise(
     seconds = sum(len(each) for each in waveforms.values()) / frontend.fs
     meta = {"batch_data_time": max(seconds, 1e-3), "load_data": f"{loaded - started:.3f}"}
     return results, meta
+
+
+def decoding_options(model, frontend, prune=None, language=None, top=None, threshold=None) -> DecodingOptions:
+    """Complete the user's options by the model's own; see ``recognise``."""
+    return DecodingOptions(
+        prune=prune or "retrieval",
+        language=model.language if language in (None, "auto") else language,
+        top=top,
+        threshold=threshold,
+        frame_ms=frontend.frame_shift * frontend.lfr_n,
+    )
 
 
 @functools.cache

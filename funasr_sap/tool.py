@@ -48,6 +48,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
 
 def _fail(message: str, status: int) -> int:
+    if "tqdm" in sys.modules:  # an error leaves a progress bar open, and its line unfinished
+        for bar in list(getattr(sys.modules["tqdm"].tqdm, "_instances", ())):
+            bar.close()
     sys.stderr.write(f"error: {message}\n")
     return status
 

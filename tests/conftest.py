@@ -8,6 +8,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests often run side by side
 
+import hypothesis
 import pytest
 import torch
 import yaml
@@ -20,6 +21,9 @@ from funasr_sap.data.mini_corpus.language import get_language
 CONF = Path(__file__).parents[1] / "conf"
 VOCAB_SIZE = 400  # pieces
 NUM_UTTERANCES = 12
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def small_config(**changes) -> dict:

@@ -3,72 +3,50 @@
 
     python tools/results_table.py --row "no context=exp/none/score.json" --row "N=100=exp/n100/score.json"
 
-The path is what follows the last "=" of a row. The B-WER change is relative to the first row.
+The path is what follows the last "=" of a row. The B-WER change is relative to the first row. With --command,
+the table comes after what ran where; with --examples, transcripts that the context changed follow it.
 """
 
 import argparse
-import json
-from collections.abc import Sequence
 
 from funasr_sap.data.files import atomic_write
-from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
+from funasr_sap.errors import ConfigError
+from funasr_sap.metrics.report import (
+    HEADER,
+    changed_by_context,
+    describe_environment,
+    format_rows,
+    markdown_table,
+    read_score,
+)
 from funasr_sap.tool import run
 
-HEADER = ("condition", "WER", "U-WER", "B-WER", "B-WER change", "pruning P / R / F1")
+EXAMPLE_FILES = ("ref", "without", "with", "keywords")
 
 
-def read_score(path: str) -> dict:
-    """Read one result of ``tools/score.py``.
-
-    Raises:
-        DataError: the file is not such a result.
-    """
-    try:
-        with open(path, encoding="utf-8") as stream:
-            result = json.load(stream)
-        for name in ("wer", "u_wer", "b_wer"):
-            result[name]["error_rate"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a result of tools/score.py --json ({error!r}).") from error
-    return result
-
-
-def format_rows(rows: Sequence[tuple[str, dict]]) -> list[tuple[str, ...]]:
-    """Turn labelled results into the cells of the table; "-" where a figure has no meaning.
-
-    Args:
-        rows: condition and result of each run; B-WER changes are relative to the first.
-    """
-    base = rows[0][1]["b_wer"]["error_rate"]
-    cells = []
-    for number, (label, result) in enumerate(rows):
-        rates = [result[name]["error_rate"] for name in ("wer", "u_wer", "b_wer")]
-        change = "-"
-        if number and base and rates[2] is not None:
-            change = f"{100 * (rates[2] - base) / base:+.1f} %"
-        pruning = result.get("pruning")
-        kept = " / ".join(_rate(pruning[name]) for name in ("precision", "recall", "f1")) if pruning else "-"
-        cells.append((label.replace("|", r"\|"), *map(_rate, rates), change, kept))
-    return cells
+def main(argv: list[str] | None = None) -> None:
+    """Print the table of the results that the arguments name."""
+    arguments = vars(_parser().parse_args(argv))
+    rows = [(label, read_score(path)) for label, path in map(_split_row, arguments["row"])]
+    parts = [markdown_table(HEADER, format_rows(rows))]
+    if arguments["command"]:
+        parts.insert(0, "\n".join([f"- command: `{arguments['command']}`", *describe_environment()]))
+    if arguments["examples"]:
+        parts.append("\n".join(_examples(arguments)))
+    report = "\n\n".join(parts)
+    print(report)
+    if arguments["output"]:
+        with atomic_write(arguments["output"]) as stream:
+            stream.write(report + "\n")
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table with aligned columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [
-        _line(header, widths),
-        _line(["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])], widths),
-    ]
-    return "\n".join([*lines, *(_line(row, widths) for row in rows)])
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
-    return f"| {' | '.join(padded)} |"
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _examples(arguments: dict) -> list[str]:
+    missing = [f"--{name}" for name in EXAMPLE_FILES if not arguments[name]]
+    if missing:
+        raise ConfigError(f"--examples needs {', '.join(missing)} as well.")
+    texts = [read_kaldi(arguments[name], allow_empty=True) for name in ("ref", "without", "with")]
+    return changed_by_context(*texts, read_biasing_list(arguments["keywords"]), arguments["examples"])
 
 
 def _split_row(row: str) -> tuple[str, str]:
@@ -78,23 +56,21 @@ def _split_row(row: str) -> tuple[str, str]:
     return label.strip(), path.strip()
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Print the table of the results that the arguments name."""
+def _parser() -> argparse.ArgumentParser:
     summary, _, details = __doc__.partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--row", action="append", required=True, metavar="CONDITION=JSON", help="one row; repeat for more"
-    )
-    parser.add_argument("--output", help="write the table here too (default: stdout only)")
-    args = parser.parse_args(argv)
-    rows = [(label, read_score(path)) for label, path in map(_split_row, args.row)]
-    table = markdown_table(HEADER, format_rows(rows))
-    print(table)
-    if args.output:
-        with atomic_write(args.output) as stream:
-            stream.write(table + "\n")
+    add = parser.add_argument
+    add("--row", action="append", required=True, metavar="CONDITION=JSON", help="one row; repeat for more")
+    add("--command", help="the command that made the results; adds date, git hash, versions, hardware")
+    add("--examples", type=int, default=0, help="transcripts to show (default: %(default)s)")
+    add("--ref", help="for the examples: reference text")
+    add("--without", help="for the examples: text recognised without context")
+    add("--with", help="for the examples: text recognised with context")
+    add("--keywords", help="for the examples: rare words of each utterance, 'utt word$word'")
+    add("--output", help="write the table here too (default: stdout only)")
+    return parser
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 # A finished step leaves a .done file and is not done again; remove it, or its folder, to repeat the step.
 set -euo pipefail
 caller=$PWD
+command="bash egs/slidespeech/run.sh $*"
 cd "$(dirname "$0")"
 
 stage=-1
@@ -148,5 +149,7 @@ if at 5; then
       --biasing-list "$list" --keywords "$decoded/N$n/1best_recog/keywords" --json "$decoded/N$n/score.json" >"$decoded/N$n/score.txt"
     rows+=(--row "N = $n=$decoded/N$n/score.json")
   done
-  "$PYTHON" "$tools"/results_table.py "${rows[@]}" --output "$decoded/RESULTS.md"
+  "$PYTHON" "$tools"/results_table.py "${rows[@]}" --output "$decoded/RESULTS.md" --command "$command" --examples 8 \
+    --ref "$data/test/text" --without "$decoded/N0/1best_recog/text" --keywords "$data/test/keywords" \
+    --with "$decoded/N${sizes%% *}/1best_recog/text"
 fi

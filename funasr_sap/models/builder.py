@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from funasr_sap.errors import ConfigError
+from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, TRAIN_KEYS
 
 
 def check_keys(where: str, given: Mapping, known, others=frozenset()) -> None:
@@ -28,6 +29,15 @@ def check_keys(where: str, given: Mapping, known, others=frozenset()) -> None:
             f"{key!r}" + (f" (did you mean {hint[0]!r}?)" if hint else "") for key, hint in hints
         )
         raise ConfigError(f"{where}: unknown key {named}; known keys: {', '.join(sorted(known))}")
+
+
+def check_model_keys(model_class: type, given: Mapping) -> None:
+    """Raise on keys of a configuration that neither the model, nor decoding, nor FunASR reads."""
+    from funasr_sap.inference import recognise  # imports the models
+
+    parameters = {*inspect.signature(model_class).parameters, *inspect.signature(recognise).parameters}
+    known = parameters - {"data_in", "kwargs"}
+    check_keys("model configuration", given, known, AUTO_MODEL_KEYS | GENERATE_KEYS | TRAIN_KEYS)
 
 
 def build(where: str, component: Callable, conf: Mapping | None, **arguments):

@@ -8,58 +8,22 @@ Masks are bool, True = valid. The CTC head shares the LLM's vocabulary, its blan
 """
 
 import contextlib
-import dataclasses
-import inspect
-import random
 
 import torch
 from funasr.models.ctc.ctc import CTC
 from funasr.register import tables
 from torch import nn
 
-from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text, pad_lists
-from funasr_sap.context.prompts import IGNORE, TASKS, PromptBatch, PromptTemplate
+from funasr_sap.context.biasing_list import BiasingList, pad_lists
+from funasr_sap.context.prompts import TASKS, PromptBatch, PromptTemplate
 from funasr_sap.context.retrieval import Shortlist, retrieve
 from funasr_sap.errors import ConfigError
-from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, TRAIN_KEYS
-from funasr_sap.models.builder import build, check_keys, freeze, lookup
+from funasr_sap.models.builder import build, check_keys, check_model_keys, freeze, lookup
 from funasr_sap.models.evidence import EvidenceEmbedding
 from funasr_sap.models.llm import build_llm
+from funasr_sap.models.losses import ctc_loss, llm_loss
 from funasr_sap.models.pooling import SpeechDrivenPooling
-
-BLANK = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Speech:
-    """What the encoder made of a batch; computed once, shared by both stages.
-
-    Attributes:
-        frames: (B, T, E) encoder output.
-        frame_mask: (B, T) bool.
-        log_probs: (B, T, V) CTC log posteriors.
-        audio: (B, Ta, D) audio embeddings.
-        audio_mask: (B, Ta) bool.
-    """
-
-    frames: torch.Tensor
-    frame_mask: torch.Tensor
-    log_probs: torch.Tensor
-    audio: torch.Tensor
-    audio_mask: torch.Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """Keywords as the LLM is given them.
-
-    Attributes:
-        embeddings: (B, ceil(Tc / W), D) pooled context.
-        mask: (B, ceil(Tc / W)) bool.
-    """
-
-    embeddings: torch.Tensor
-    mask: torch.Tensor
+from funasr_sap.models.speech import BLANK, Context, Speech
 
 
 @tables.register("model_classes", "SAP2")
@@ -116,7 +80,7 @@ class SAP2(nn.Module):
         **kwargs,
     ):
         super().__init__()
-        _check_kwargs(kwargs)
+        check_model_keys(type(self), kwargs)
         self.tokenizer = tokenizer
         self.prompts = PromptTemplate(tokenizer)
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
@@ -209,11 +173,12 @@ class SAP2(nn.Module):
         precision = contextlib.nullcontext()
         if dtype != torch.float32:  # FunASR's encoders add positions in fp32
             precision = torch.autocast(speech.device.type, dtype)
-        with precision, torch.set_grad_enabled(torch.is_grad_enabled() and "audio_encoder" not in self.frozen):
+        learns = torch.is_grad_enabled() and "audio_encoder" not in self.frozen
+        with precision, torch.set_grad_enabled(learns):
             frames, lengths = self.audio_encoder(speech, speech_lengths)
         frames = frames.to(dtype)
         frame_mask = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
-        log_probs = self.ctc.log_softmax(frames)
+        log_probs = self.ctc.ctc_lo(frames).float().log_softmax(-1)  # fp32 also under autocast
         if self.llm_weight > 0:
             table = self.llm.get_input_embeddings().weight
             audio, audio_mask = self.audio_adaptor(frames, frame_mask, log_probs, table, BLANK)
@@ -314,59 +279,13 @@ class SAP2(nn.Module):
         encoded = self.encode(speech, speech_lengths)
         loss, stats = encoded.log_probs.new_zeros(()), {}
         if self.ctc_weight > 0:
-            stats["loss_ctc"] = self.ctc_loss(encoded, ctc_texts)
+            stats["loss_ctc"] = ctc_loss(self, encoded, ctc_texts)
             loss = loss + self.ctc_weight * stats["loss_ctc"]
         if self.llm_weight > 0:
-            stats["loss_llm"], stats["acc"] = self.llm_loss(encoded, texts, biasing_lists, keywords)
+            stats["loss_llm"], stats["acc"] = llm_loss(self, encoded, texts, biasing_lists, keywords)
             loss = loss + self.llm_weight * stats["loss_llm"]
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
         return loss, stats, torch.tensor(len(texts), device=loss.device)
-
-    def ctc_loss(self, speech: Speech, texts: list[str]) -> torch.Tensor:
-        """Compute the CTC loss a token, averaged over the batch."""
-        targets = [torch.tensor(encode_text(self.tokenizer, text), dtype=torch.long) for text in texts]
-        return nn.functional.ctc_loss(
-            speech.log_probs.transpose(0, 1).float(),
-            torch.cat(targets).to(speech.log_probs.device),
-            speech.frame_mask.sum(1),
-            torch.tensor([len(target) for target in targets], device=speech.log_probs.device),
-            blank=BLANK,
-            zero_infinity=True,
-        )
-
-    def llm_loss(self, speech: Speech, texts, biasing_lists, keywords) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute the LLM's cross-entropy and accuracy over answers, a task drawn for each utterance."""
-        lists = [BiasingList(words, self.tokenizer) for words in biasing_lists]
-        shortlist = self.retrieve(speech, lists)
-        rng = random if self.training else random.Random(0)  # a validation loss that can be compared
-        columns = _shuffled_columns(shortlist, len(texts), rng)
-        tasks = rng.choices(list(self.task_weights), list(self.task_weights.values()), k=len(texts))
-        tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, columns, strict=True)]
-        columns = [
-            [] if task == "transcribe" else wanted for task, wanted in zip(tasks, columns, strict=True)
-        ]
-        context = None
-        if any(columns):
-            context = self.embed_context(speech, lists, shortlist, columns, self.language)
-        answers = []
-        for row, task in enumerate(tasks):
-            offered = [lists[row].words[shortlist.index[row, column]] for column in columns[row]]
-            spoken = {clean_keyword(word) for word in keywords[row]}
-            kept = [word for word in offered if word in spoken]
-            answers.append(self.prompts.answer_ids(task, self.language, texts[row], kept))
-        batch = self.prompt_batch(tasks, speech, context, answers)
-        logits = self.llm(
-            inputs_embeds=self.embed_prompt(batch, speech, context),
-            attention_mask=batch.mask,
-            position_ids=(batch.mask.cumsum(1) - 1).clamp(min=0),
-            logits_to_keep=max(map(len, answers)) + 1,
-        ).logits[:, :-1]
-        labels = batch.labels[:, -logits.shape[1] :]
-        loss = nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE
-        )
-        right = (logits.argmax(-1) == labels)[labels != IGNORE]
-        return loss, right.float().mean()
 
     def prompt_batch(
         self, tasks, speech: Speech, context: Context | None, answers=None, language=None
@@ -383,26 +302,3 @@ class SAP2(nn.Module):
         from funasr_sap.inference import recognise
 
         return recognise(self, data_in, key=key, frontend=frontend, **kwargs)
-
-
-def _check_kwargs(kwargs) -> None:
-    """Raise on keys of the configuration that neither the model nor FunASR reads."""
-    from funasr_sap.inference import recognise
-
-    decoding = inspect.signature(recognise).parameters
-    check_keys(
-        "model configuration",
-        kwargs,
-        {*inspect.signature(SAP2).parameters, *decoding} - {"data_in", "kwargs"},
-        AUTO_MODEL_KEYS | GENERATE_KEYS | TRAIN_KEYS,
-    )
-
-
-def _shuffled_columns(shortlist: Shortlist | None, batch: int, rng) -> list[list[int]]:
-    """Order each utterance's kept keywords at random, so that the LLM reads the evidence, not the place."""
-    if shortlist is None:
-        return [[] for _ in range(batch)]
-    columns = [row.nonzero().flatten().tolist() for row in shortlist.mask]
-    for row in columns:
-        rng.shuffle(row)
-    return columns

@@ -29,6 +29,16 @@ from funasr_sap.models.directory import FILES, write_model_directory
 from funasr_sap.tool import run
 
 
+class DeviceTrainer(Trainer):
+    """FunASR's Trainer, with mixed precision (``use_bf16``) on the device at hand; FunASR's is for CUDA only."""
+
+    def forward_step(self, model, batch, loss_dict):
+        """Compute the loss of a batch into ``loss_dict``."""
+        mixed = self.dtype != torch.float32
+        with torch.autocast(torch.device(self.device).type, self.dtype if mixed else None, enabled=mixed):
+            super().forward_step(model, batch, loss_dict=loss_dict)
+
+
 class ProgressLoader:
     """A dataloader that shows its progress."""
 
@@ -73,9 +83,11 @@ def resolve(config: DictConfig) -> dict:
 def build_scheduler_conf(config: dict, steps: int) -> None:
     """Tell the one-cycle schedule how long the training is, where the configuration leaves it open."""
     if config.get("scheduler") == "onecyclelr":
-        conf = config.setdefault("scheduler_conf", {})
-        conf.setdefault("total_steps", max(2, steps))
-        conf.setdefault("max_lr", config["optim_conf"]["lr"])
+        rate = config.get("optim_conf", {}).get("lr")
+        conf = {"total_steps": max(2, steps), "max_lr": rate} | config.get("scheduler_conf", {})
+        if conf["max_lr"] is None:
+            raise ConfigError("scheduler onecyclelr needs ++optim_conf.lr=...")
+        config["scheduler_conf"] = conf
 
 
 def freeze_parameters(model, names: str | list[str] | None) -> None:
@@ -112,15 +124,21 @@ def train(config: dict) -> None:
         dataset=config.get("dataset", "SAP2Dataset"),
         **{key: config[key] for key in ("train_data_set_list", "valid_data_set_list", "dataset_conf")},
     )
-    trainer = Trainer(device=device, output_dir=str(output_dir), **config.get("train_conf", {}))
+    trainer = DeviceTrainer(device=device, output_dir=str(output_dir), **config.get("train_conf", {}))
     batches = len(list(loader.build_iter(0)[0].batch_sampler))
-    build_scheduler_conf(config, trainer.max_epoch * -(-batches // trainer.accum_grad))
+    steps = trainer.max_epoch * -(-batches // trainer.accum_grad)
+    build_scheduler_conf(config, steps)
     model = trainer.warp_model(model, device=device)
     optim_keys = ("optim", "optim_conf", "scheduler", "scheduler_conf")
     model, optim, scheduler = trainer.warp_optim_scheduler(
         model, **{k: config[k] for k in optim_keys if k in config}
     )
     trainer.resume_checkpoint(model=model, optim=optim, scheduler=scheduler)
+    if getattr(scheduler, "total_steps", steps) < steps:
+        raise ConfigError(
+            f"output_dir: {output_dir} holds a training of {scheduler.total_steps} steps, this one has {steps}; "
+            "give another output_dir, and go on with ++init_param=...",
+        )
     for epoch in range(trainer.start_epoch, trainer.max_epoch):
         train_epoch(trainer, loader, model, optim, scheduler, epoch)
     trainer.close()

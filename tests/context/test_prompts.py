@@ -22,7 +22,8 @@ HOSTILE = [
 WORDING = {
     ("transcribe", "en"): "Transcribe speech to text. {audio}",
     ("transcribe_with_context", "en"): (
-        "Transcribe speech to text according to keywords may appear in the utterance. Possible keywords are: {context}"
+        "Transcribe speech to text according to keywords may appear in the utterance. "
+        "Possible keywords are: {context}"
     ),
     ("prune", "en"): (
         "Select keywords that may appear in the speech from the following keywords list: {context}{audio}"

@@ -199,9 +199,10 @@ def test_padded_keywords_are_never_kept():
     assert found.features.isfinite().all()
 
 
-def test_padded_frames_and_batching_change_no_shortlist():
+@pytest.mark.parametrize("garbage", [torch.full((1, 9, 12), float("nan")), sharp_log_probs([2, 4, 6] * 3)])
+def test_padded_frames_and_batching_change_no_shortlist(garbage):
     single = shortlist(SPOKEN + OTHERS)
-    log_probs = torch.cat([sharp_log_probs(PATH), torch.full((1, 9, 12), float("nan"))], 1)
+    log_probs = torch.cat([sharp_log_probs(PATH), garbage], 1)
     mask = torch.arange(len(PATH) + 9)[None] < len(PATH)
     other = random_log_probs(5, frames=len(PATH) + 9, vocab=12)
     batch = shortlist(
@@ -212,7 +213,7 @@ def test_padded_frames_and_batching_change_no_shortlist():
 
 
 def test_features_say_what_was_found():
-    found = shortlist(SPOKEN + [(1, 8)], top=4, threshold=float("-inf"))
+    found = shortlist([*SPOKEN, (1, 8)], top=4, threshold=float("-inf"))
     features = {index: found.features[0, k].tolist() for k, index in enumerate(found.index[0].tolist())}
     cost = math.log(0.9 / (0.1 / 11))
     # score / 2, total / 8, margin / 4, pieces / 4, goes on

@@ -135,7 +135,9 @@ def test_validation_draws_the_same_each_time(make_dataset):
     state = random.getstate()
     for index, each in enumerate(first):
         again = dataset[index]
-        assert {k: v for k, v in again.items() if k != "speech"} == {k: v for k, v in each.items() if k != "speech"}
+        assert {k: v for k, v in again.items() if k != "speech"} == {
+            k: v for k, v in each.items() if k != "speech"
+        }
         assert again["texts"] == again["ctc_texts"]
     assert random.getstate() == state
 

@@ -102,7 +102,7 @@ def test_itn_is_accepted_and_said_to_do_nothing(model, wavs, caplog):
         ({"batch_size": 0}, "batch_size: expected a whole number above 0, got 0"),
         ({"batch_size": 2.5}, "got 2.5"),
         ({"fs": 0}, "fs: expected 1000 to 768000 Hz, got 0"),
-        ({"data_type": "fbank"}, 'data_type: expected "sound" or .* got \'fbank\''),
+        ({"data_type": "fbank"}, "data_type: expected \"sound\" or .* got 'fbank'"),
     ],
 )
 def test_wrong_options(option, message, model, wavs):

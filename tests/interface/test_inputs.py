@@ -9,7 +9,6 @@ import pytest
 import soundfile
 import torch
 
-from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi, write_biasing_list, write_kaldi
 from funasr_sap.errors import ConfigError, DataError
 
@@ -101,7 +100,9 @@ def test_samples_of_another_rate(rate, model, samples, wavs, tmp_path):
     given = model.generate(resampled, fs=rate)[0]
     soundfile.write(tmp_path / "a.wav", resampled, rate, "FLOAT")
     assert_same(given, model.generate(tmp_path / "a.wav")[0])
-    assert_same(model.generate(pcm16(resampled).tobytes(), fs=rate)[0], model.generate(pcm16(resampled), fs=rate)[0])
+    assert_same(
+        model.generate(pcm16(resampled).tobytes(), fs=rate)[0], model.generate(pcm16(resampled), fs=rate)[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,10 @@ def test_a_url_in_a_wav_scp(model, server, wavs, tmp_path):
     write_kaldi(tmp_path / "wav.scp", {"one": f"{address}/a.wav", "two": f"{address}/none.wav"})
     one, two = model.generate(tmp_path / "wav.scp")
     assert "error" not in one
-    assert two["error"] == f"two: audio {address}/none.wav: cannot be downloaded (HTTP Error 404: File not found)"
+    assert (
+        two["error"]
+        == f"two: audio {address}/none.wav: cannot be downloaded (HTTP Error 404: File not found)"
+    )
 
 
 def test_a_list_may_mix_kinds(model, wavs, samples):
@@ -184,14 +188,21 @@ def test_hotwords_for_each(model, speech_dir, speech_wavs, wavs, tmp_path):
     lists = [list(each.hotwords) for each in speech_wavs]
     table = {each.key: list(each.hotwords) for each in speech_wavs}
     (tmp_path / "lists.jsonl").write_text(
-        "\n".join(json.dumps({"key": key, "hotwords": words}) for key, words in table.items()), encoding="utf-8"
+        "\n".join(json.dumps({"key": key, "hotwords": words}) for key, words in table.items()),
+        encoding="utf-8",
     )
     wanted = model.generate(wavs, hotwords=lists)
     for result, utterance in zip(wanted, speech_wavs, strict=True):
         assert result["keywords"] and set(result["keywords"]) <= set(utterance.hotwords)
     reversed_table = dict(reversed(table.items()))
     files = [str(speech_dir / "biasing_list"), speech_dir / "biasing_list", tmp_path / "lists.jsonl"]
-    for given in [table, reversed_table, tuple(map(tuple, lists)), [",".join(each) for each in lists[:-1]] + lists[-1:], *files]:
+    for given in [
+        table,
+        reversed_table,
+        tuple(map(tuple, lists)),
+        [",".join(each) for each in lists[:-1]] + lists[-1:],
+        *files,
+    ]:
         assert model.generate(wavs, hotwords=given) == wanted
     pair = (str(speech_dir / "wav.scp"), str(speech_dir / "biasing_list"))
     assert model.generate(pair, data_type=("sound", "text")) == wanted
@@ -233,7 +244,3 @@ def test_lists_that_do_not_fit_are_refused(model, speech_dir, wavs, tmp_path):
             model.generate(data, data_type=("sound", "text"), hotwords=words)
     with pytest.raises(ConfigError, match="data_type"):
         model.generate((wavs, wavs), data_type=("text", "sound"))
-
-
-def test_requests_can_be_read_from_what_write_jsonl_wrote(speech_dir, speech_wavs):
-    assert read_jsonl(speech_dir / "data.jsonl") == speech_wavs

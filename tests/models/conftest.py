@@ -14,7 +14,7 @@ NUM_UTTERANCES = 3
 
 @pytest.fixture(scope="session")
 def make_batch(features, speech_wavs):
-    """``make_batch(places)``: what ``SAP2.forward`` takes, with the keywords and distractors of all as lists."""
+    """``make_batch(places)``: what ``SAP2.forward`` takes, each with its keywords and distractors as list."""
 
     def make(places, distractors: int = 3, seed: int = 0) -> dict:
         chosen = [speech_wavs[place] for place in places]
@@ -38,7 +38,7 @@ def make_batch(features, speech_wavs):
 
 @pytest.fixture(scope="session")
 def taught(make_model, make_batch, speech_wavs) -> SimpleNamespace:
-    """``model`` knows the three shortest utterances with rare words, at ``places``, by heart, in all tasks."""
+    """``model`` knows the three shortest utterances with rare words, at ``places``, in all tasks."""
     by_length = sorted(range(len(speech_wavs)), key=lambda place: speech_wavs[place].speech_length)
     places = [place for place in by_length if speech_wavs[place].keywords][:NUM_UTTERANCES]
     model = make_model(

@@ -30,7 +30,7 @@ def test_recognises_what_it_was_taught(taught, make_batch, prune):
         assert min(hypothesis.keyword_scores) > 0.5
         flat = [time for word in hypothesis.timestamp for time in word]
         assert len(hypothesis.timestamp) == len(each.text.split()) and flat == sorted(flat)
-        assert 0 <= flat[0] and flat[-1] <= 10 * each.speech_length + 60
+        assert flat[0] >= 0 and flat[-1] <= 10 * each.speech_length + 60
 
 
 def test_without_keywords_it_transcribes(taught, make_batch):
@@ -187,5 +187,5 @@ def test_restoring_the_users_spelling(text, keywords, restored):
 def test_bad_options():
     with pytest.raises(ConfigError, match="prune: expected one of llm, retrieval, none, joint, got 'best'"):
         DecodingOptions(prune="best")
-    with pytest.raises(ConfigError, match="top: expected .* got 0"):
+    with pytest.raises(ConfigError, match=r"top: expected .* got 0"):
         DecodingOptions(top=0)

@@ -1,5 +1,5 @@
 import copy
-import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,13 +10,15 @@ from funasr_sap.errors import ConfigError
 from funasr_sap.train import main as training
 from funasr_sap.train.main import build_scheduler_conf, freeze_parameters, resolve, train
 
+CONF = Path(__file__).parents[2] / "conf"
+
 
 @pytest.fixture
 def make_config(small_model_dir, speech_dir, tmp_path):
     """``make_config(**changes)``: a resolved finetuning of ``small_model_dir`` for two epochs."""
 
     def make(**changes):
-        config = yaml.safe_load(open("conf/finetune.yaml", encoding="utf-8"))
+        config = yaml.safe_load((CONF / "finetune.yaml").read_text(encoding="utf-8"))
         config["dataset_conf"] |= {"batch_size": 1500, "max_distractors": 5}
         config["train_conf"] |= {"max_epoch": 2, "log_interval": 1000}
         config |= {
@@ -46,7 +48,9 @@ def test_two_epochs_give_a_model_directory(make_config, small_model, speech_wavs
     assert (exp / "model.pt.best").is_file() and (exp / "tokenizer").is_dir() and (exp / "am.mvn").is_file()
     # The encoder was frozen, the rest was trained.
     before = small_model.state_dict()
-    changed = {name.split(".")[0] for name, value in last["state_dict"].items() if not value.equal(before[name])}
+    changed = {
+        name.split(".")[0] for name, value in last["state_dict"].items() if not value.equal(before[name])
+    }
     assert changed == {"ctc", "audio_adaptor", "llm", "evidence"}
     written = (exp / "config.yaml").read_text(encoding="utf-8")
     assert "freeze" not in written and str(tmp_path) not in written
@@ -59,29 +63,30 @@ def test_two_epochs_give_a_model_directory(make_config, small_model, speech_wavs
     assert result["key"] == speech_wavs[7].key and isinstance(result["text"], str)
 
 
-def test_an_interrupted_epoch_is_done_again(make_config, tmp_path, monkeypatch):
-    config = make_config()
+class BrokenOffError(Exception):
+    """Raised where a test wants the training to break off."""
+
+
+@pytest.mark.parametrize("save_interval", [1, 1000])
+def test_an_interrupted_epoch_is_gone_on_with(save_interval, make_config, tmp_path, monkeypatch):
+    config = make_config(train_conf={"save_checkpoint_interval": save_interval})
     train(copy.deepcopy(config))
     whole = read(tmp_path / "exp" / "model.pt")
+    forward, steps = training.Trainer.forward_step, []
 
-    class Interrupted(Exception):
-        pass
-
-    forward, calls = training.Trainer.forward_step, []
-
-    def interrupted(self, model, *args, **kwargs):
-        calls.append(model.training)
-        if len(calls) > 1 and calls[-1] and not calls[-2]:  # the first step after a validation
-            raise Interrupted
+    def break_off(self, model, *args, **kwargs):
+        steps.append(model.training)
+        if steps[-3:] == [False, True, True]:  # the second step of the second epoch
+            raise BrokenOffError
         return forward(self, model, *args, **kwargs)
 
     config["output_dir"] = str(tmp_path / "again")
     with monkeypatch.context() as patch:
-        patch.setattr(training.Trainer, "forward_step", interrupted)
-        with pytest.raises(Interrupted):
+        patch.setattr(training.Trainer, "forward_step", break_off)
+        with pytest.raises(BrokenOffError):
             train(copy.deepcopy(config))
-    assert read(tmp_path / "again" / "model.pt")["epoch"] == 1
-    random.seed(99)
+    saved = read(tmp_path / "again" / "model.pt")
+    assert (saved["epoch"], saved["step"]) == ((1, 1) if save_interval == 1 else (1, None))
     train(copy.deepcopy(config))
     resumed = read(tmp_path / "again" / "model.pt")
     assert resumed["epoch"] == 2
@@ -98,6 +103,12 @@ def test_a_finished_training_is_not_repeated(make_config, tmp_path):
     assert (tmp_path / "exp" / "model.pt").stat().st_mtime_ns == before
 
 
+def test_a_training_cannot_be_resumed_as_a_longer_one(make_config):
+    train(make_config(train_conf={"max_epoch": 1}))
+    with pytest.raises(ConfigError, match=r"holds a training of \d+ steps, this one has \d+; .*init_param"):
+        train(make_config(train_conf={"max_epoch": 3}))
+
+
 def test_training_from_nothing(make_config, small_model_dir, tmp_path):
     config = yaml.safe_load((small_model_dir / "config.yaml").read_text(encoding="utf-8"))
     config = make_config(
@@ -107,7 +118,9 @@ def test_training_from_nothing(make_config, small_model_dir, tmp_path):
     assert config["model_path"] == str(small_model_dir) and "init_param" not in config
     train(copy.deepcopy(config))
     state = read(tmp_path / "exp" / "model.pt")["state_dict"]
-    assert not state["evidence.output.weight"].equal(read(small_model_dir / "model.pt")["evidence.output.weight"])
+    assert not state["evidence.output.weight"].equal(
+        read(small_model_dir / "model.pt")["evidence.output.weight"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,6 +161,8 @@ def test_the_schedule_is_as_long_as_the_training():
     given = {"scheduler": "onecyclelr", "scheduler_conf": {"total_steps": 5, "max_lr": 1.0}}
     build_scheduler_conf(given, 70)
     assert given["scheduler_conf"] == {"total_steps": 5, "max_lr": 1.0}
+    with pytest.raises(ConfigError, match=r"needs \+\+optim_conf\.lr"):
+        build_scheduler_conf({"scheduler": "onecyclelr"}, 70)
     other = {"scheduler": "warmuplr"}
     build_scheduler_conf(other, 70)
     assert "scheduler_conf" not in other

@@ -1,6 +1,5 @@
 import json
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +10,18 @@ from funasr_sap.audio import load_audio
 from funasr_sap.context.prompts import TASKS, PromptTemplate, special_tokens
 from funasr_sap.train.scratch import BLANK_TOKEN, compute_cmvn, main, train_tokenizer
 
+CONF = Path(__file__).parents[2] / "conf"
+
 
 def test_the_tokenizer_spells_any_text(tokenizer):
-    for text in ("thirty five gardens", "木质部 and 👩‍👩‍👧", "naïve façade", "tab\tand\nline", "İstanbul", "\x00"):
+    for text in (
+        "thirty five gardens",
+        "木质部 and 👩‍👩‍👧",
+        "naïve façade",
+        "tab\tand\nline",
+        "İstanbul",
+        "\x00",
+    ):
         ids = tokenizer.encode(text, add_special_tokens=False)
         assert ids and not set(ids) & set(tokenizer.all_special_ids)
         # NFC and lower case, with the space that every sentence begins with.
@@ -56,7 +64,9 @@ def test_silence_leaves_the_statistics_finite(tmp_path):
 
     soundfile.write(tmp_path / "a.wav", torch.zeros(16000).numpy(), 16000)
     conf = {"fs": 16000, "window": "hamming", "n_mels": 80, "lfr_m": 7, "lfr_n": 6, "dither": 0.0}
-    compute_cmvn([str(tmp_path / "a.wav")], tables.frontend_classes["WavFrontend"](**conf), tmp_path / "am.mvn")
+    compute_cmvn(
+        [str(tmp_path / "a.wav")], tables.frontend_classes["WavFrontend"](**conf), tmp_path / "am.mvn"
+    )
     frontend = tables.frontend_classes["WavFrontend"](**conf, cmvn_file=str(tmp_path / "am.mvn"))
     waveform = load_audio(tmp_path / "a.wav")
     normalised = frontend(waveform[None], [16000])[0][0]
@@ -64,24 +74,25 @@ def test_silence_leaves_the_statistics_finite(tmp_path):
 
 
 def test_a_directory_to_train_from(speech_dir, tmp_path):
-    config = yaml.safe_load(open("conf/sap2_tiny.yaml", encoding="utf-8"))
+    config = yaml.safe_load((CONF / "sap2_tiny.yaml").read_text(encoding="utf-8"))
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     arguments = ["--train", str(speech_dir / "data.jsonl"), "--output-dir", str(tmp_path / "init")]
     main(["--config", str(tmp_path / "config.yaml"), *arguments])
     written = yaml.safe_load((tmp_path / "init" / "config.yaml").read_text(encoding="utf-8"))
-    for key in ("audio_encoder", "llm", "context_pooling_conf", "retrieval_conf", "vocab_size", "specaug_conf"):
-        assert key not in config or key == "vocab_size" or written[key] == config[key]
+    for key in ("model", "audio_encoder", "llm", "context_pooling_conf", "retrieval_conf", "task_weights"):
+        assert written[key] == config[key]
     assert str(tmp_path) not in (tmp_path / "init" / "config.yaml").read_text(encoding="utf-8")
     files = json.loads((tmp_path / "init" / "configuration.json").read_text(encoding="utf-8"))
     assert files["file_path_metas"]["frontend_conf"] == {"cmvn_file": "am.mvn"}
     assert (tmp_path / "init" / "am.mvn").is_file() and not (tmp_path / "init" / "model.pt").exists()
-    assert len(AutoTokenizer.from_pretrained(tmp_path / "init" / "tokenizer")) == config["vocab_size"]
+    # Twelve transcripts have no more pieces to merge.
+    assert 550 < len(AutoTokenizer.from_pretrained(tmp_path / "init" / "tokenizer")) <= config["vocab_size"]
 
 
-def test_its_help_needs_no_data():
-    command = [sys.executable, "-m", "funasr_sap.train.scratch", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "--output-dir" in shown
+def test_its_help_needs_no_data(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--help"])
+    assert exit_info.value.code == 0 and "--output-dir" in capsys.readouterr().out
 
 
 def test_a_missing_file_is_one_sentence(tmp_path, capsys):

@@ -1,0 +1,65 @@
+"""The losses of training: CTC over transcripts, cross-entropy over the LLM's answers."""
+
+import random
+
+import torch
+from torch import nn
+
+from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text
+from funasr_sap.context.prompts import IGNORE
+from funasr_sap.context.retrieval import Shortlist
+from funasr_sap.models.speech import BLANK, Speech
+
+
+def ctc_loss(model, speech: Speech, texts: list[str]) -> torch.Tensor:
+    """Compute the CTC loss a token, averaged over the batch."""
+    targets = [torch.tensor(encode_text(model.tokenizer, text), dtype=torch.long) for text in texts]
+    return nn.functional.ctc_loss(
+        speech.log_probs.transpose(0, 1).float(),
+        torch.cat(targets).to(speech.log_probs.device),
+        speech.frame_mask.sum(1),
+        torch.tensor([len(target) for target in targets], device=speech.log_probs.device),
+        blank=BLANK,
+        zero_infinity=True,
+    )
+
+
+def llm_loss(model, speech: Speech, texts, biasing_lists, keywords) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute the LLM's cross-entropy and accuracy over answers, a task drawn for each utterance."""
+    lists = [BiasingList(words, model.tokenizer) for words in biasing_lists]
+    shortlist = model.retrieve(speech, lists)
+    rng = random if model.training else random.Random(0)  # a validation loss that can be compared
+    columns = _shuffled_columns(shortlist, len(texts), rng)
+    tasks = rng.choices(list(model.task_weights), list(model.task_weights.values()), k=len(texts))
+    tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, columns, strict=True)]
+    columns = [[] if task == "transcribe" else wanted for task, wanted in zip(tasks, columns, strict=True)]
+    context = None
+    if any(columns):
+        context = model.embed_context(speech, lists, shortlist, columns, model.language)
+    answers = []
+    for row, task in enumerate(tasks):
+        offered = [lists[row].words[shortlist.index[row, column]] for column in columns[row]]
+        spoken = {clean_keyword(word) for word in keywords[row]}
+        kept = [word for word in offered if word in spoken]
+        answers.append(model.prompts.answer_ids(task, model.language, texts[row], kept))
+    batch = model.prompt_batch(tasks, speech, context, answers)
+    logits = model.llm(
+        inputs_embeds=model.embed_prompt(batch, speech, context),
+        attention_mask=batch.mask,
+        position_ids=(batch.mask.cumsum(1) - 1).clamp(min=0),
+        logits_to_keep=max(map(len, answers)) + 1,
+    ).logits[:, :-1]
+    labels = batch.labels[:, -logits.shape[1] :]
+    loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE)
+    right = (logits.argmax(-1) == labels)[labels != IGNORE]
+    return loss, right.float().mean()
+
+
+def _shuffled_columns(shortlist: Shortlist | None, batch: int, rng) -> list[list[int]]:
+    """Order each utterance's kept keywords at random, so that the LLM reads the evidence, not the place."""
+    if shortlist is None:
+        return [[] for _ in range(batch)]
+    columns = [row.nonzero().flatten().tolist() for row in shortlist.mask]
+    for row in columns:
+        rng.shuffle(row)
+    return columns

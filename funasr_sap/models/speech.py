@@ -1,0 +1,44 @@
+"""What the encoder and the pooling hand on: speech and context, embedded.
+
+Symbols:
+    B   utterances of a batch   T   encoder frames   E  encoder width   Ta  audio embeddings
+    V   vocabulary              Tc  context tokens   W  pooling window  D   LLM width
+"""
+
+import dataclasses
+
+import torch
+
+BLANK = 0  # the CTC blank's id
+
+
+@dataclasses.dataclass(frozen=True)
+class Speech:
+    """What the encoder made of a batch; computed once, shared by both stages.
+
+    Attributes:
+        frames: (B, T, E) encoder output.
+        frame_mask: (B, T) bool.
+        log_probs: (B, T, V) CTC log posteriors.
+        audio: (B, Ta, D) audio embeddings.
+        audio_mask: (B, Ta) bool.
+    """
+
+    frames: torch.Tensor
+    frame_mask: torch.Tensor
+    log_probs: torch.Tensor
+    audio: torch.Tensor
+    audio_mask: torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Keywords as the LLM is given them.
+
+    Attributes:
+        embeddings: (B, ceil(Tc / W), D) pooled context.
+        mask: (B, ceil(Tc / W)) bool.
+    """
+
+    embeddings: torch.Tensor
+    mask: torch.Tensor
