@@ -30,7 +30,7 @@ from funasr_sap.tool import run
 
 
 class DeviceTrainer(Trainer):
-    """FunASR's Trainer, with mixed precision (``use_bf16``) on the device at hand; FunASR's is for CUDA only."""
+    """FunASR's Trainer, with mixed precision (``use_bf16``) on any device; FunASR's is for CUDA only."""
 
     def forward_step(self, model, batch, loss_dict):
         """Compute the loss of a batch into ``loss_dict``."""
@@ -133,15 +133,25 @@ def train(config: dict) -> None:
     model, optim, scheduler = trainer.warp_optim_scheduler(
         model, **{k: config[k] for k in optim_keys if k in config}
     )
-    trainer.resume_checkpoint(model=model, optim=optim, scheduler=scheduler)
-    if getattr(scheduler, "total_steps", steps) < steps:
-        raise ConfigError(
-            f"output_dir: {output_dir} holds a training of {scheduler.total_steps} steps, this one has {steps}; "
-            "give another output_dir, and go on with ++init_param=...",
-        )
+    resume(trainer, model, optim, scheduler, steps)
     for epoch in range(trainer.start_epoch, trainer.max_epoch):
         train_epoch(trainer, loader, model, optim, scheduler, epoch)
     trainer.close()
+
+
+def resume(trainer: Trainer, model, optim, scheduler, steps: int) -> None:
+    """Go on from the checkpoint in the output folder, if there is one.
+
+    Raises:
+        ConfigError: where its one-cycle schedule ends before the training does.
+    """
+    trainer.resume_checkpoint(model=model, optim=optim, scheduler=scheduler)
+    planned = getattr(scheduler, "total_steps", steps)
+    if trainer.batch_total and planned < steps:
+        raise ConfigError(
+            f"output_dir: {trainer.output_dir} holds a training of {planned} steps, this one has {steps}; "
+            "give another output_dir, and go on with ++init_param=..."
+        )
 
 
 def train_epoch(trainer: Trainer, loader, model, optim, scheduler, epoch: int) -> None:
