@@ -11,6 +11,7 @@ import yaml
 
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.inference import _clip, _warn_of_itn
 from funasr_sap.models.decoding import PRUNE_MODES
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,10 @@ def test_timestamps_rise_inside_the_audio(model, speech_wavs):
         times = [time for word in result["timestamp"] for time in word]
         assert times == sorted(times)
         assert all(0 <= time <= 10 * (utterance.speech_length + 1) for time in times)
+
+
+def test_the_last_frame_may_reach_beyond_the_audio_but_no_time_does():
+    assert _clip([[0, 960], [960, 1020]], 1010) == [[0, 960], [960, 1010]]
 
 
 def test_order_is_kept_whatever_the_lengths(model, speech_wavs):
@@ -78,8 +83,6 @@ def test_languages(language, model, wavs, hotwords):
 
 
 def test_itn_is_accepted_and_said_to_do_nothing(model, wavs, caplog):
-    from funasr_sap.inference import _warn_of_itn
-
     _warn_of_itn.cache_clear()
     plain = model.generate(wavs, batch_size=5)
     assert not caplog.records

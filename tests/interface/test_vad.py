@@ -1,3 +1,5 @@
+"""Long talks through the embedded model and the real silero VAD."""
+
 import numpy as np
 import pytest
 import soundfile
@@ -5,7 +7,6 @@ import soundfile
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.errors import ConfigError
-from funasr_sap.registration import EMBEDDED
 
 RESULT_KEYS = ["key", "text", "keywords", "keyword_scores", "timestamp"]
 NUM_UTTERANCES = 12
@@ -14,7 +15,7 @@ NUM_UTTERANCES = 12
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("talk")
-    make_corpus(folder, "test", utterances=NUM_UTTERANCES, seed=11, jobs=1, talks=True)
+    make_corpus(folder, "test", utterances=NUM_UTTERANCES, seed=11, jobs=1, noise=0, reverb=0, talks=True)
     return folder / "talks"
 
 
@@ -30,17 +31,10 @@ def rare_words(corpus) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def pipeline(model_dir, talk, rare_words):
-    """A pipeline whose random model has something to say about the talk."""
+def pipeline():
     from funasr_sap import AutoModel
 
-    built = AutoModel(model=model_dir, vad_model="silero-vad", ncpu=1, disable_pbar=True, log_level="WARNING")
-    weight = built.model.llm.get_input_embeddings().weight.data[built.model.prompts.end_id]
-    for _ in range(6):
-        if all(built.generate(talk, hotwords=words)[0]["text"] for words in (rare_words, [])):
-            break
-        weight /= 1.5  # the end of an answer, less often the first piece of it
-    return built
+    return AutoModel(model="sap2", vad_model="silero-vad", ncpu=1, disable_pbar=True, log_level="WARNING")
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +44,17 @@ def result(pipeline, talk, rare_words):
     return results[0]
 
 
-def assert_times_rise(result, talk):
-    times = [time for word in result["timestamp"] for time in word]
-    assert times == sorted(times)
-    assert all(0 <= time <= 1000 * soundfile.info(talk).duration for time in times)
-    return times
+@pytest.fixture(scope="module")
+def plain(pipeline, talk):
+    """The talk without hotwords."""
+    return pipeline.generate(talk)[0]
 
 
 def test_a_talk_is_one_result(result, talk):
     assert list(result) == RESULT_KEYS
     assert result["key"] == talk.rsplit("/", 1)[1].removesuffix(".wav")
-    assert result["text"]
+    assert len(result["text"].split()) > 4 * NUM_UTTERANCES
+    assert result["text"] == " ".join(result["text"].split())
 
 
 def test_keywords_of_all_segments_are_merged(result, rare_words):
@@ -70,34 +64,41 @@ def test_keywords_of_all_segments_are_merged(result, rare_words):
     assert all(0 <= score <= 1 for score in result["keyword_scores"])
 
 
-def test_timestamps_rise_inside_the_talk(pipeline, result, talk):
-    for each in (result, pipeline.generate(talk)[0]):
-        assert_times_rise(each, talk)
+def test_hotwords_are_heard(result, plain, rare_words):
+    assert plain["keywords"] == []  # nothing is left of the call before
+    heard, by_chance = (len(set(each["text"].split()) & set(rare_words)) for each in (result, plain))
+    assert heard > 0.5 * len(rare_words) and heard > by_chance
+
+
+def test_timestamps_rise_through_the_talk(result, plain, talk):
+    end = 1000 * soundfile.info(talk).duration
+    for each in (result, plain):
+        times = [time for word in each["timestamp"] for time in word]
+        assert times == sorted(times)
+        assert len(each["timestamp"]) == len(each["text"].split())
+        assert times[0] >= 0 and 0.9 * end < times[-1] <= end
 
 
 def test_lists_for_each_talk(pipeline, talk, rare_words, result):
-    results = pipeline.generate(
-        [talk, "/none.wav", talk], hotwords=[rare_words, rare_words, rare_words[:1]], batch_size=2
-    )
+    lists = [rare_words, rare_words, rare_words[:1]]
+    results = pipeline.generate([talk, "/none.wav", talk], hotwords=lists, batch_size=2)
     assert [each["key"] for each in results] == [result["key"], "none", f"{result['key']}_2"]
     assert results[0] == result
     assert results[1]["error"] == "none: audio /none.wav: no such file"
     assert results[1]["text"] == "" and results[1]["keywords"] == []
-    assert results[2]["keywords"] == rare_words[:1]
+    assert set(results[2]["keywords"]) <= set(rare_words[:1])
 
 
-def test_one_call_leaves_nothing_to_the_next(pipeline, talk, result):
-    assert pipeline.generate(talk)[0]["keywords"] == []
-
-
-def test_another_rate(pipeline, talk, result, tmp_path):
+def test_another_rate(pipeline, talk, plain, tmp_path):
     import soxr
 
     samples, rate = soundfile.read(talk, dtype="float32")
-    low = pipeline.generate(soxr.resample(samples, rate, 8000), fs=8000)[0]
-    soundfile.write(tmp_path / "low.wav", soxr.resample(samples, rate, 8000), 8000, "FLOAT")
-    assert low["text"]
-    assert pipeline.generate(tmp_path / "low.wav")[0] == {**low, "key": "low"}
+    high = soxr.resample(samples, rate, 48000)
+    soundfile.write(tmp_path / "high.wav", np.stack([high, high], 1), 48000, "PCM_24")
+    for data, options in ((high, {"fs": 48000}), (tmp_path / "high.wav", {})):
+        result = pipeline.generate(data, **options)[0]
+        assert result["timestamp"][-1][1] == pytest.approx(plain["timestamp"][-1][1], abs=200)
+        assert len(set(result["text"].split()) & set(plain["text"].split())) > 20
 
 
 def test_silence_is_an_empty_text(pipeline, rare_words):
@@ -105,13 +106,13 @@ def test_silence_is_an_empty_text(pipeline, rare_words):
     assert pipeline.generate(np.zeros(32000, np.float32), hotwords=rare_words) == [silent]
 
 
-def test_a_piece_too_short_takes_nothing_with_it(model_dir, talk, tmp_path):
+def test_a_piece_too_short_takes_nothing_with_it(talk, tmp_path):
     from funasr_sap import AutoModel
 
     own = AutoModel(model="silero-vad", ncpu=1, disable_pbar=True)
     longest = max(end - start for start, end in own.generate(talk)[0]["value"])
     cut = AutoModel(  # the longest segment leaves 10 ms, less than one analysis window
-        model=model_dir,
+        model="sap2",
         vad_model="silero-vad",
         vad_kwargs={"max_single_segment_time": longest - 10},
         ncpu=1,
@@ -125,17 +126,3 @@ def test_a_piece_too_short_takes_nothing_with_it(model_dir, talk, tmp_path):
 def test_wrong_options_are_errors_before_the_work(pipeline, talk):
     with pytest.raises(ConfigError, match="prune: expected one of"):
         pipeline.generate(talk, prune="best")
-
-
-@pytest.mark.skipif(
-    not (EMBEDDED["sap2"] / "model.pt").is_file(), reason="the embedded model is not there yet"
-)
-def test_the_embedded_model_hears_the_rare_words(talk, rare_words):
-    from funasr_sap import AutoModel
-
-    sap2 = AutoModel(model="sap2", vad_model="silero-vad", ncpu=1, disable_pbar=True, log_level="WARNING")
-    result = sap2.generate(talk, hotwords=rare_words)[0]
-    spoken = set(result["text"].split())
-    assert len(spoken & set(rare_words)) > 0.6 * len(rare_words)
-    assert len(spoken & set(rare_words)) > len(set(sap2.generate(talk)[0]["text"].split()) & set(rare_words))
-    assert len(assert_times_rise(result, talk)) == 2 * len(result["text"].split())

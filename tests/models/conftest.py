@@ -46,7 +46,8 @@ def taught(make_model, make_batch, speech_wavs) -> SimpleNamespace:
         audio_encoder_conf={"output_size": 48, "dropout_rate": 0.0},
         llm_conf={"hidden_size": 48, "head_dim": 24, "intermediate_size": 96},
         model_conf={"ctc_weight": 1.0},
-        task_weights={"transcribe": 1, "transcribe_with_context": 1, "prune": 2, "joint": 1},
+        task_weights={"transcribe": 1, "transcribe_with_context": 1, "prune": 2, "joint": 2},
+        retrieval_conf={"threshold": -2.0},
         specaug=None,
     )
     random.seed(0)
