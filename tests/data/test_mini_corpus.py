@@ -8,7 +8,9 @@ import sys
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from funasr_sap.data.mini_corpus import (
     dictionary_words,
@@ -18,6 +20,7 @@ from funasr_sap.data.mini_corpus import (
     vocabulary,
 )
 from funasr_sap.data.mini_corpus.__main__ import main
+from funasr_sap.data.mini_corpus.acoustics import scale_vocal_tract
 from funasr_sap.data.mini_corpus.corpus import TALK_FILES, UTTERANCE_FILES, _start_method
 from funasr_sap.data.mini_corpus.grammar import Grammar
 from funasr_sap.data.mini_corpus.language import get_language
@@ -87,7 +90,7 @@ def test_seeds_give_other_talks():
 
 
 def test_files_are_consistent(corpus):
-    tables = {name: read(corpus / name) for name in UTTERANCE_FILES}
+    tables = {name: read(corpus / name) for name in UTTERANCE_FILES if name != "ctm"}
     ids = list(tables["text"])
     assert len(ids) == NUM_UTTERANCES
     assert all(list(table) == ids for table in tables.values())
@@ -191,10 +194,21 @@ def test_rare_words_are_no_forms_of_common_words():
 
 
 def test_voices_are_disjoint():
-    variants = [set(VARIANTS[split].split()) for split in SPLITS]
+    variants = [set(" ".join(VARIANTS[split].values()).split()) for split in SPLITS]
     assert len(set.union(*variants)) == sum(map(len, variants))
     for split in SPLITS:
-        assert {plan_talk(split, "en", 0, index).voice for index in range(20)} <= set(voice_names(split))
+        voices = [plan_talk(split, "en", 0, index).voice for index in range(20)]
+        assert {voice.name for voice in voices} <= set(voice_names(split))
+        assert all((voice.vocal_tract == 1) == (split != "train") for voice in voices)
+
+
+@pytest.mark.parametrize("factor", (0.85, 1.0, 1.15))
+def test_a_longer_vocal_tract_lowers_every_frequency(factor):
+    tone = np.sin(2 * np.pi * 1000 * np.arange(22_050) / 22_050) * 10_000
+    scaled = scale_vocal_tract(tone.astype(np.int16), factor)
+    assert len(scaled) == pytest.approx(16_000 * factor, abs=2)
+    peak = np.abs(np.fft.rfft(scaled)).argmax() * 16_000 / len(scaled)
+    assert peak == pytest.approx(1000 / factor, abs=2)
 
 
 def test_common_words_are_all_known():
@@ -292,3 +306,24 @@ def test_bad_command_lines_exit_with_2(arguments, tmp_path, monkeypatch):
         main(arguments)
     assert exit_info.value.code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_ctm_says_when_words_begin(corpus):
+    spoken = {line.split()[0]: line.split()[1:] for line in (corpus / "text").read_text().splitlines()}
+    times = {}
+    for line in (corpus / "ctm").read_text().splitlines():
+        utt_id, channel, start, duration, word = line.split()
+        assert channel == "1" and float(duration) > 0
+        times.setdefault(utt_id, []).append((float(start), float(start) + float(duration), word))
+    assert times.keys() == spoken.keys()
+    onsets = []
+    for utt_id, words in times.items():
+        samples, rate = soundfile.read(corpus / "wav" / utt_id.rsplit("-", 1)[0] / f"{utt_id}.wav")
+        assert words == sorted(words) and words[-1][1] <= len(samples) / rate + 0.1
+        positions = iter(spoken[utt_id])
+        assert all(word in positions for _, _, word in words)  # a subsequence of the transcript
+        loud = np.flatnonzero(np.abs(samples) > 0.1 * np.abs(samples).max())
+        if words[0][2] == spoken[utt_id][0]:
+            onsets.append(abs(loud[0] / rate - words[0][0]))
+    assert len(onsets) > NUM_UTTERANCES // 2 and np.median(onsets) < 0.06
+    assert sum(map(len, times.values())) > 0.8 * sum(map(len, spoken.values()))

@@ -1,34 +1,50 @@
-"""From dry synthetic speech to a recording: 16 kHz, room, noise, silence."""
-
-import functools
+"""From dry synthetic speech to a recording: vocal tract, 16 kHz, room, noise, silence."""
 
 import numpy as np
+import soxr
 from scipy import fft, signal
 
 from funasr_sap.data.mini_corpus.speech import SAMPLE_RATE as SPEECH_RATE
 
 SAMPLE_RATE = 16_000
-UP, DOWN = 320, 441  # 22,050 Hz * 320 / 441 = 16,000 Hz
 PEAK_LIMIT = 0.95
 LEVEL = 0.06  # root mean square, of full scale
 SILENT = 0.03  # of that level: quieter than any phone
 
 
-def record(
-    samples: np.ndarray, rng: np.random.Generator, noise: float = 0.0, reverb: float = 0.0
-) -> np.ndarray:
-    """Make a recording of synthetic speech.
+def scale_vocal_tract(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Resample to 16 kHz as if spoken by a vocal tract ``factor`` times as long.
+
+    A longer one has all its resonances lower; the pitch goes with them, and speech slows down.
 
     Args:
         samples: (S,) int16 at 22.05 kHz.
+        factor: 1 leaves the voice as it is.
+    Returns: (T,) float32 at 16 kHz, full scale 1.
+    """
+    return soxr.resample(samples.astype(np.float32) / 32768, SPEECH_RATE / factor, SAMPLE_RATE, "MQ")
+
+
+def record(
+    speech: np.ndarray, rng: np.random.Generator, noise: float = 0.0, reverb: float = 0.0
+) -> tuple[np.ndarray, int]:
+    """Make a recording of synthetic speech.
+
+    Args:
+        speech: (T,) float32 at 16 kHz, full scale 1.
         rng: draws all that is random.
         noise: probability of white or pink noise at 10 to 30 dB SNR.
         reverb: probability of a room with 0.1 to 0.4 s reverberation time.
-    Returns: (T,) int16 at 16 kHz, with 0.05 to 0.25 s of silence at both ends.
+
+    Returns:
+        The recording, int16 at 16 kHz, with 0.05 to 0.25 s of silence at both ends; and how many samples
+        later than in ``speech`` everything is heard there.
     """
-    speech = _resample(samples.astype(np.float32) / 32768)
-    speech *= np.float32(LEVEL * 10 ** (rng.uniform(-6, 3) / 20) / np.sqrt(np.mean(np.square(speech))))
-    speech = _trim(speech)
+    speech = speech * np.float32(
+        LEVEL * 10 ** (rng.uniform(-6, 3) / 20) / np.sqrt(np.mean(np.square(speech)))
+    )
+    first, last = _loud_part(speech)
+    speech = speech[first:last]
     before, after = (int(rng.uniform(0.05, 0.25) * SAMPLE_RATE) for _ in range(2))
     wave = np.pad(speech, (before, after))
     use_reverb, use_noise = rng.random(2) < (reverb, noise)
@@ -37,11 +53,11 @@ def record(
     if use_noise:
         power = float(np.mean(np.square(speech)))
         scale = np.sqrt(power / 10 ** (rng.uniform(10, 30) / 10))
-        wave += np.float32(scale) * _noise(len(wave), rng, pink=rng.random() < 0.5)
+        wave += np.float32(scale) * draw_noise(len(wave), rng, pink=rng.random() < 0.5)
     peak = float(np.abs(wave).max())
     if peak > PEAK_LIMIT:
         wave *= np.float32(PEAK_LIMIT / peak)
-    return to_int16(wave)
+    return to_int16(wave), before - first
 
 
 def pause(seconds: float, rng: np.random.Generator) -> np.ndarray:
@@ -54,22 +70,10 @@ def to_int16(wave: np.ndarray) -> np.ndarray:
     return np.round(wave * 32767).astype(np.int16)
 
 
-def _resample(wave: np.ndarray) -> np.ndarray:
-    return signal.resample_poly(wave, UP, DOWN, window=_low_pass()).astype(np.float32)
-
-
-@functools.cache
-def _low_pass() -> np.ndarray:
-    """The filter of ``resample_poly``, which would design it anew for every utterance."""
-    assert SPEECH_RATE * UP == SAMPLE_RATE * DOWN
-    widest = max(UP, DOWN)
-    return signal.firwin(2 * 10 * widest + 1, 1 / widest, window=("kaiser", 5.0)).astype(np.float32)
-
-
-def _trim(wave: np.ndarray) -> np.ndarray:
-    """Cut espeak-ng's own silence off both ends."""
+def _loud_part(wave: np.ndarray) -> tuple[int, int]:
+    """Where espeak-ng's own silence ends and begins again."""
     loud = np.flatnonzero(np.abs(wave) > SILENT * LEVEL)
-    return wave[loud[0] : loud[-1] + 1] if len(loud) else wave
+    return (loud[0], loud[-1] + 1) if len(loud) else (0, len(wave))
 
 
 def _room_response(rng: np.random.Generator) -> np.ndarray:
@@ -83,7 +87,7 @@ def _room_response(rng: np.random.Generator) -> np.ndarray:
     return tail.astype(np.float32)
 
 
-def _noise(length: int, rng: np.random.Generator, pink: bool) -> np.ndarray:
+def draw_noise(length: int, rng: np.random.Generator, pink: bool) -> np.ndarray:
     """White or pink (1/f) noise of unit power, (length,) float32."""
     padded = fft.next_fast_len(length, real=True) if pink else length
     noise = rng.standard_normal(padded, dtype=np.float32)

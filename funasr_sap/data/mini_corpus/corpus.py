@@ -18,14 +18,14 @@ import soundfile
 from tqdm import tqdm
 
 from funasr_sap.data.files import atomic_write
-from funasr_sap.data.mini_corpus.acoustics import SAMPLE_RATE, pause, record
+from funasr_sap.data.mini_corpus.acoustics import SAMPLE_RATE, pause, record, scale_vocal_tract
 from funasr_sap.data.mini_corpus.language import get_language
 from funasr_sap.data.mini_corpus.speech import get_synthesizer
 from funasr_sap.data.mini_corpus.talks import Talk, plan_talk
 from funasr_sap.data.mini_corpus.vocabulary import check_split
 from funasr_sap.errors import ConfigError
 
-UTTERANCE_FILES = ("wav.scp", "text", "utt2spk", "utt2dur", "biasing_list", "keywords")
+UTTERANCE_FILES = ("wav.scp", "text", "utt2spk", "utt2dur", "biasing_list", "keywords", "ctm")
 TALK_FILES = ("wav.scp", "segments", "text", "biasing_list", "keywords", "slides.jsonl")
 COUNTER = "{n:.2f} hours [{elapsed}]"
 BAR = "{percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} hours [{elapsed}<{remaining}]"
@@ -33,11 +33,19 @@ BAR = "{percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} hours [{elapsed}<{remaining
 
 @dataclass(frozen=True)
 class RenderedTalk:
-    """A talk with its sound on disk: per utterance the length and, in the long wav, the start, in samples."""
+    """A talk with its sound on disk.
+
+    Attributes:
+        talk: its plan.
+        lengths: of each utterance, in samples.
+        starts: of each utterance in the long wav, in samples.
+        words: of each utterance, the words with their first and end sample; see ``Speech.words``.
+    """
 
     talk: Talk
     lengths: tuple[int, ...]
     starts: tuple[int, ...]
+    words: tuple[tuple[tuple[str, int, int], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -63,21 +71,26 @@ class Renderer:
         folder.mkdir(parents=True)
         synthesizer = get_synthesizer()
         rng = _sound_rng(talk.talk_id)
-        pieces, starts, lengths = [pause(rng.uniform(0.3, 1.2), rng)], [], []
+        pieces, starts, lengths, words = [pause(rng.uniform(0.3, 1.2), rng)], [], [], []
         for utterance in talk.utterances:
-            samples = synthesizer.speak(utterance.text, talk.voice, utterance.prosody)
-            wave = record(samples, _sound_rng(utterance.utt_id), self.noise, self.reverb)
+            speech = synthesizer.speak(utterance.text, talk.voice.name, utterance.prosody)
+            scaled = scale_vocal_tract(speech.samples, talk.voice.vocal_tract)
+            wave, delay = record(scaled, _sound_rng(utterance.utt_id), self.noise, self.reverb)
             soundfile.write(
                 utterance_wav(self.output_dir, talk, utterance.utt_id), wave, SAMPLE_RATE, "PCM_16"
             )
             starts.append(sum(map(len, pieces)))
             lengths.append(len(wave))
+            scale = len(scaled) / len(speech.samples)
+            words.append(
+                tuple((w, round(a * scale) + delay, round(b * scale) + delay) for w, a, b in speech.words)
+            )
             pieces += [wave, pause(rng.uniform(0.3, 1.2), rng)]
         if self.long_wavs:
             path = talk_wav(self.output_dir, talk)
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, np.concatenate(pieces), SAMPLE_RATE, "PCM_16")
-        return RenderedTalk(talk, tuple(lengths), tuple(starts))
+        return RenderedTalk(talk, tuple(lengths), tuple(starts), tuple(words))
 
 
 def utterance_wav(output_dir: Path, talk: Talk, utt_id: str) -> Path:
@@ -142,7 +155,8 @@ def write_utterance_files(output_dir: Path, rendered: Iterable[RenderedTalk]) ->
     lines: dict[str, list[str]] = {name: [] for name in UTTERANCE_FILES}
     for item in rendered:
         talk = item.talk
-        for utterance, length in zip(talk.utterances, item.lengths, strict=True):
+        for utterance, length, words in zip(talk.utterances, item.lengths, item.words, strict=True):
+            lines["ctm"] += [_ctm_line(utterance.utt_id, *word) for word in words]
             values = {
                 "wav.scp": utterance_wav(output_dir, talk, utterance.utt_id),
                 "text": utterance.text,
@@ -154,6 +168,10 @@ def write_utterance_files(output_dir: Path, rendered: Iterable[RenderedTalk]) ->
             for name, value in values.items():
                 lines[name].append(f"{utterance.utt_id} {value}".rstrip())
     _write_sorted(output_dir, lines)
+
+
+def _ctm_line(utt_id: str, word: str, start: int, end: int) -> str:
+    return f"{utt_id} 1 {start / SAMPLE_RATE:.3f} {(end - start) / SAMPLE_RATE:.3f} {word}"
 
 
 def write_talk_files(folder: Path, rendered: Iterable[RenderedTalk]) -> None:
@@ -196,8 +214,8 @@ def _span(start: int, length: int) -> tuple[float, float]:
 
 def _write_sorted(folder: Path, lines: dict[str, list[str]]) -> None:
     for name, content in lines.items():
-        # Slides are in order already: as JSON, page 10 would come before page 2.
-        ordered = content if name.endswith(".jsonl") else sorted(content)
+        # By id alone, where an utterance or a talk has many lines: they are in order already.
+        ordered = content if name.endswith(".jsonl") else sorted(content, key=lambda line: line.split()[0])
         with atomic_write(folder / name) as stream:
             stream.writelines(f"{line}\n" for line in ordered)
 

@@ -7,6 +7,7 @@ corrupts it. Bytes are therefore only repeatable from a fresh process on: render
 
 import ctypes
 import functools
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,27 @@ _CHARS_UTF8 = 1
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 # Of 100, the default, at which the loud voices are clipped.
 _QUIET = 25
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+_EVENTS_END, _WORD, _SENTENCE_END = 0, 1, 5
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT of speak_lib.h."""
+
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),  # of the word's first character, from 1
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # ms
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    ]
+
+
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,20 @@ class Prosody:
     rate: int
     pitch: int
     range: int
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What was said: ``samples`` (S,) int16 at 22.05 kHz, and when.
+
+    Attributes:
+        samples: the sound.
+        words: (word, first sample, end sample) of the words that espeak-ng says on their own; it joins some,
+            such as "of the".
+    """
+
+    samples: np.ndarray
+    words: tuple[tuple[str, int, int], ...]
 
 
 class Synthesizer:
@@ -43,6 +78,7 @@ class Synthesizer:
             raise ConfigError("the mini corpus needs espeak-ng: pip install espeakng-loader") from error
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self._chunks: list[bytes] = []
+        self._starts: list[tuple[int, int]] = []  # character and sample, of words and of the end
         # The library keeps the pointer only: without this attribute the callback would be freed.
         self._callback = _Callback(self._keep)
         data_path = str(espeakng_loader.get_data_path()).encode()
@@ -53,21 +89,30 @@ class Synthesizer:
             )
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def _keep(self, samples, count: int, _events) -> int:
+    def _keep(self, samples, count: int, events) -> int:
         if samples and count > 0:
             self._chunks.append(ctypes.string_at(samples, 2 * count))
+        for event in itertools.takewhile(
+            lambda each: each.type != _EVENTS_END, map(events.__getitem__, itertools.count())
+        ):
+            if event.type in (_WORD, _SENTENCE_END):
+                # Words are counted from 1, the end of a sentence is after its last character.
+                self._starts.append((event.text_position - (event.type == _WORD), event.sample))
         return 0
 
-    def speak(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
+    def speak(self, text: str, voice: str, prosody: Prosody) -> Speech:
         """Synthesise a text.
 
         Args:
             text: what to say.
             voice: espeak-ng's name, such as ``en-us+f2``.
             prosody: rate and pitch.
-        Returns: (S,) int16 samples at 22.05 kHz.
+
+        Returns:
+            The sound, and when each word is said.
         """
         self._chunks.clear()
+        self._starts.clear()
         status = self._library.espeak_SetVoiceByName(voice.encode())
         if status != 0:
             raise ConfigError(
@@ -82,7 +127,15 @@ class Synthesizer:
         samples = np.frombuffer(b"".join(self._chunks), dtype=np.int16)
         if status != 0 or not samples.any():
             raise DataError(f"espeak-ng gave no sound for {text!r} in voice {voice!r} (status {status})")
-        return samples
+        return Speech(samples, self._words(text))
+
+    def _words(self, text: str) -> tuple[tuple[str, int, int], ...]:
+        words = []
+        for (here, start), (following, end) in itertools.pairwise(self._starts):
+            said = text[here:following].split()
+            if len(said) == 1:
+                words.append((said[0], start, end))
+        return tuple(words)
 
 
 @functools.cache

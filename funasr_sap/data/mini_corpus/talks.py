@@ -10,7 +10,7 @@ from funasr_sap.data.mini_corpus.language import Language, get_language
 from funasr_sap.data.mini_corpus.slides import Slide, make_slide, read_slides
 from funasr_sap.data.mini_corpus.speech import Prosody
 from funasr_sap.data.mini_corpus.vocabulary import MADE_UP_SHARE, check_split, dictionary_words, made_up_names
-from funasr_sap.data.mini_corpus.voices import draw_voice
+from funasr_sap.data.mini_corpus.voices import Voice, draw_voice
 
 # Of a hundred utterances, so many have 0, 1, 2 and 3 rare words.
 NUM_RARE_WEIGHTS = (15, 50, 25, 10)
@@ -30,10 +30,10 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Talk:
-    """A talk of one speaker; ``voice`` is espeak's name of it."""
+    """A talk of one speaker."""
 
     talk_id: str
-    voice: str
+    voice: Voice
     slides: tuple[Slide, ...]
     utterances: tuple[Utterance, ...]
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import dataclass
 
 from funasr_sap.data.mini_corpus.vocabulary import check_split
 
@@ -11,29 +12,43 @@ ACCENTS = {
     | {"en-gb-x-gbclan": 1, "en-gb-x-gbcwmd": 1},
     "zh": {"cmn": 1},
 }
-# No whisper, croak, old age, echo chamber or robot. A variant is the timbre of a speaker, hence one split's
-# own; variants of one origin (iven to iven4) stay together.
+# The timbre of a speaker, hence one split's own; variants of one origin (iven to iven4) stay together. None
+# whispers, croaks, echoes in a chamber or is a robot's; none has breath, whose noise espeak-ng never repeats;
+# and since a vocal tract scales all its formants together, none moves the first three apart (by more than a
+# factor of 1.3).
 VARIANTS = {
-    "train": """
-        Alex Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Hugo Jacky Lee Mario Michael anika antonio
-        belinda boris ed f1 f2 f5 gustave ian iven iven2 iven3 iven4 john m1 m2 m3 m5 m7 marcelo max
-        michel norbert paul quincy rob travis
-    """,
-    "dev": "Henrique Mike f3 linda m4 miguel robert shelby",
-    "test": "Nguyen f4 m6 m8 pedro steph steph2 steph3 victor",
+    "train": {
+        "female": "Andrea Annie anika belinda f1",
+        "male": """
+            Alex Denis Diogo Gene Gene2 Hugo Mario antonio ed ian iven iven2 iven3 iven4 john m1 m2 m3 m5
+            m7 max michel paul quincy rob
+        """,
+    },
+    "dev": {"female": "linda", "male": "Henrique Mike m4 miguel robert"},
+    "test": {"female": "f4 steph steph2 steph3", "male": "Nguyen m6 m8 pedro"},
 }
+# Factors on the length of a variant's vocal tract: few timbres make many speakers to learn from.
+VOCAL_TRACTS = {"train": (0.85, 1.15), "dev": (1.0, 1.0), "test": (1.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A speaker: espeak-ng's name of the voice, and the length of the vocal tract relative to the voice's."""
+
+    name: str
+    vocal_tract: float = 1.0
 
 
 def voice_names(split: str, lang: str = "en") -> list[str]:
     """All voices of a split: accent+variant, as espeak-ng names them."""
     check_split(split)
-    return [
-        f"{accent}+{variant}" for accent, variant in itertools.product(ACCENTS[lang], VARIANTS[split].split())
-    ]
+    variants = " ".join(VARIANTS[split].values()).split()
+    return [f"{accent}+{variant}" for accent, variant in itertools.product(ACCENTS[lang], variants)]
 
 
-def draw_voice(split: str, lang: str, rng: random.Random) -> str:
-    """Draw a voice, common accents more often."""
+def draw_voice(split: str, lang: str, rng: random.Random) -> Voice:
+    """Draw a speaker: common accents more often, women as often as men."""
     accents = ACCENTS[lang]
     accent = rng.choices(list(accents), list(accents.values()))[0]
-    return f"{accent}+{rng.choice(VARIANTS[split].split())}"
+    variants = VARIANTS[split][rng.choice(("female", "male"))].split()
+    return Voice(f"{accent}+{rng.choice(variants)}", rng.uniform(*VOCAL_TRACTS[split]))
