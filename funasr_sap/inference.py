@@ -28,6 +28,7 @@ def recognise(
     itn: bool | None = None,
     top: int | None = None,
     threshold: float | None = None,
+    boost: float | None = None,
     fs: int | None = None,
     **kwargs,
 ) -> tuple[list[dict], dict]:
@@ -45,6 +46,7 @@ def recognise(
         itn: inverse text normalisation; the model writes what it was trained on, so True only warns.
         top: keywords kept at most.
         threshold: least evidence of a kept keyword, in nats a piece.
+        boost: see ``DecodingOptions``.
         fs: Hz of bare samples.
         **kwargs: what else FunASR hands to every model; not read.
 
@@ -56,7 +58,7 @@ def recognise(
     if itn:
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
-    options = decoding_options(model, frontend, prune, language, top, threshold)
+    options = decoding_options(model, frontend, prune, language, top, threshold, boost)
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
@@ -73,13 +75,16 @@ def recognise(
     return results, meta
 
 
-def decoding_options(model, frontend, prune=None, language=None, top=None, threshold=None) -> DecodingOptions:
+def decoding_options(
+    model, frontend, prune=None, language=None, top=None, threshold=None, boost=None
+) -> DecodingOptions:
     """Complete the user's options by the model's own; see ``recognise``."""
     return DecodingOptions(
         prune=prune or "retrieval",
         language=model.language if language in (None, "auto") else language,
         top=top,
         threshold=threshold,
+        boost=1.0 if boost is None else boost,
         frame_ms=frontend.frame_shift * frontend.lfr_n,
     )
 

@@ -41,7 +41,9 @@ def small_config(**changes) -> dict:
         "num_blocks": 2,
     }
     config["audio_adaptor_conf"] |= {"hidden_dim": 32}
-    config["retrieval_conf"] |= {"top": 5, "threshold": -3.0}  # not what the embedded model is tuned to
+    # Not what the embedded model is tuned to.
+    config["retrieval_conf"] |= {"top": 5, "threshold": -3.0}
+    config["boost_conf"] |= {"start": 0.0, "inside": 2.0}
     config["llm_conf"] |= {
         "hidden_size": 32,
         "num_hidden_layers": 2,

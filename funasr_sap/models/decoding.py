@@ -4,10 +4,12 @@ import dataclasses
 import re
 
 import torch
+from transformers import LogitsProcessorList
 
 from funasr_sap.context.biasing_list import BiasingList, encode_keyword
 from funasr_sap.context.prompts import load_prompts
 from funasr_sap.errors import ConfigError
+from funasr_sap.models.boosting import KeywordBoost
 from funasr_sap.models.timestamps import WORD, word_timestamps
 
 PRUNE_MODES = ("llm", "retrieval", "none", "joint")
@@ -24,6 +26,7 @@ class DecodingOptions:
         language: of the prompts.
         top: keywords kept by retrieval at most; None for the model's own.
         threshold: least CTC score of a kept keyword, in nats a piece; None for the model's own.
+        boost: strength of shallow fusion with the kept keywords, times the model's own; 0 turns it off.
         frame_ms: milliseconds an encoder frame.
     """
 
@@ -31,6 +34,7 @@ class DecodingOptions:
     language: str = "en"
     top: int | None = None
     threshold: float | None = None
+    boost: float = 1.0
     frame_ms: float = 60.0
 
     def __post_init__(self):
@@ -40,6 +44,8 @@ class DecodingOptions:
             raise ConfigError(f"top: expected a whole number of keywords above 0, got {self.top!r}")
         if self.threshold is not None and not isinstance(self.threshold, int | float):
             raise ConfigError(f"threshold: expected a number, in nats a piece, got {self.threshold!r}")
+        if not isinstance(self.boost, int | float) or self.boost < 0:
+            raise ConfigError(f"boost: expected a number from 0, got {self.boost!r}")
         languages = load_prompts()["keywords"]
         if self.language not in languages:
             raise ConfigError(f"language: expected one of {', '.join(languages)}, got {self.language!r}")
@@ -81,7 +87,8 @@ def decode(
         columns = _prune(model, encoded, lists, shortlist, columns, options.language)
     task = "joint" if options.prune == "joint" else "transcribe_with_context"
     tasks = [task if wanted else "transcribe" for wanted in columns]
-    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options.language)
+    boost = _boost(model, tasks, lists, shortlist, columns, options.boost)
+    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options.language, boost)
     hypotheses = []
     for row, (text, wanted) in enumerate(zip(answers, columns, strict=True)):
         if tasks[row] == "joint":
@@ -138,7 +145,21 @@ def _split_joint(model, answer, biasing_list, index, columns, language):
     return text, _named(model, keywords, biasing_list, index, columns, language)
 
 
-def _answer(model, tasks, encoded, lists, shortlist, columns, language) -> list[str]:
+def _boost(model, tasks, lists, shortlist, columns, strength) -> LogitsProcessorList:
+    """Shallow fusion with the kept keywords, for the transcripts that are given them."""
+    if not strength or shortlist is None:
+        return LogitsProcessorList()
+    rows = [
+        [(lists[row].ids[shortlist.index[row, c]], float(shortlist.confidence[row, c])) for c in wanted]
+        if tasks[row] == "transcribe_with_context"
+        else []
+        for row, wanted in enumerate(columns)
+    ]
+    scale = {name: strength * model.boost[name] for name in ("start", "inside")}
+    return LogitsProcessorList([KeywordBoost(rows, power=model.boost["power"], **scale)])
+
+
+def _answer(model, tasks, encoded, lists, shortlist, columns, language, boost=None) -> list[str]:
     """Let the LLM answer one prompt an utterance; one without speech gets an empty answer."""
     if not encoded.audio.shape[1]:
         return [""] * len(tasks)
@@ -152,6 +173,7 @@ def _answer(model, tasks, encoded, lists, shortlist, columns, language) -> list[
         attention_mask=batch.mask.long(),
         max_new_tokens=max(longest),
         do_sample=False,
+        logits_processor=boost,
         eos_token_id=model.prompts.end_id,
         pad_token_id=0,
     )

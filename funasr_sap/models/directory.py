@@ -38,6 +38,7 @@ MODEL_KEYS = (
     "ctc_conf",
     "context_pooling_conf",
     "retrieval_conf",
+    "boost_conf",
     "prompt_conf",
     "specaug",
     "specaug_conf",

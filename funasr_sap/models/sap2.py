@@ -43,6 +43,7 @@ class SAP2(nn.Module):
         ctc_conf: arguments of FunASR's ``CTC``, and ``freeze``.
         context_pooling_conf: ``window``, ``num_heads``, ``mode``.
         retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece.
+        boost_conf: ``start``, ``inside`` and ``power`` of shallow fusion; see ``KeywordBoost``.
         prompt_conf: ``language``, used where none is asked for.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.
@@ -70,6 +71,7 @@ class SAP2(nn.Module):
         ctc_conf: dict | None = None,
         context_pooling_conf: dict | None = None,
         retrieval_conf: dict | None = None,
+        boost_conf: dict | None = None,
         prompt_conf: dict | None = None,
         specaug: str | None = None,
         specaug_conf: dict | None = None,
@@ -85,7 +87,7 @@ class SAP2(nn.Module):
         self.prompts = PromptTemplate(tokenizer)
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
         self.ignore_init_mismatch = ignore_init_mismatch
-        self._read_options(retrieval_conf, prompt_conf, task_weights)
+        self._read_options(retrieval_conf, boost_conf, prompt_conf, task_weights)
 
         confs = {
             "audio_encoder": audio_encoder_conf,
@@ -127,9 +129,12 @@ class SAP2(nn.Module):
         ]
         self.register_buffer("word_start", torch.tensor(word_start), persistent=False)
 
-    def _read_options(self, retrieval_conf, prompt_conf, task_weights) -> None:
+    def _read_options(self, retrieval_conf, boost_conf, prompt_conf, task_weights) -> None:
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold"})
+        self.boost = {"start": 0.0, "inside": 0.0, "power": 0.5}
+        check_keys("boost_conf", boost_conf or {}, self.boost)
+        self.boost |= boost_conf or {}
         check_keys("prompt_conf", prompt_conf, {"language"})
         self.top = retrieval_conf.get("top", 5)
         self.threshold = retrieval_conf.get("threshold", -3.0)
