@@ -1,6 +1,13 @@
+import statistics
+
 import pytest
 import torch
 
+from funasr_sap import AutoModel
+from funasr_sap.audio import load_audio
+from funasr_sap.context.biasing_list import encode_keyword
+from funasr_sap.data.kaldi import read_kaldi
+from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.models.timestamps import WORD, word_timestamps
 
 
@@ -13,16 +20,16 @@ def sharp(path, vocab=8):
 
 def test_words_stand_where_their_pieces_are():
     log_probs = sharp([0, 0, 1, 1, 2, 0, 3, 0, 0, 4, 5, 5])
-    assert word_timestamps(log_probs, [[1, 2], [3], [4, 5]], 60.0) == [[120, 300], [360, 420], [540, 720]]
+    assert word_timestamps(log_probs, [[1, 2], [3], [4, 5]], 60.0) == [[90, 300], [330, 420], [510, 720]]
 
 
 def test_repeated_pieces():
-    assert word_timestamps(sharp([1, 0, 1, 0, 1]), [[1, 1], [1]], 10.0) == [[0, 30], [40, 50]]
+    assert word_timestamps(sharp([1, 0, 1, 0, 1]), [[1, 1], [1]], 10.0) == [[0, 30], [35, 50]]
     assert word_timestamps(sharp([1, 1]), [[1], [1]], 10.0) == []  # a blank must stand between them
 
 
 def test_a_fractional_frame_is_rounded_to_ms():
-    assert word_timestamps(sharp([0, 1, 0]), [[1]], 62.5) == [[62, 125]]
+    assert word_timestamps(sharp([0, 1, 0]), [[1]], 62.5) == [[31, 125]]
 
 
 @pytest.mark.parametrize("words", [[], [[1, 2, 3, 4]]])
@@ -31,7 +38,7 @@ def test_no_words_or_too_many_pieces(words):
 
 
 def test_another_blank():
-    assert word_timestamps(sharp([7, 0, 7]), [[0]], 10.0, blank=7) == [[10, 20]]
+    assert word_timestamps(sharp([7, 0, 7]), [[0]], 10.0, blank=7) == [[5, 20]]
 
 
 def test_half_precision():
@@ -46,6 +53,30 @@ def test_times_rise_even_for_text_that_was_not_said():
     times = word_timestamps(torch.randn(20, 8).log_softmax(-1), [[1, 2], [3], [3], [4, 5, 5]], 60.0)
     flat = [time for word in times for time in word]
     assert len(times) == 4 and flat == sorted(flat) and flat[0] >= 0 and flat[-1] <= 1200
+
+
+def test_a_word_does_not_begin_before_the_last_one_ends():
+    assert word_timestamps(sharp([1, 2, 0]), [[1], [2]], 60.0) == [[0, 60], [60, 120]]
+
+
+def test_words_are_found_where_the_synthesiser_said_them(tmp_path):
+    make_corpus(tmp_path, "dev", utterances=25, seed=8, jobs=1)
+    texts, wavs = (read_kaldi(tmp_path / name) for name in ("text", "wav.scp"))
+    spoken = [line.split() for line in (tmp_path / "ctm").read_text().splitlines()]
+    model = AutoModel(model="sap2", disable_update=True, disable_pbar=True)
+    errors = []
+    for utt_id, text in texts.items():
+        words = [list(encode_keyword(model.model.tokenizer, word)) for word in text.split()]
+        waveform = load_audio(wavs[utt_id])
+        speech, _ = model.kwargs["frontend"](waveform[None], [len(waveform)])
+        with torch.no_grad():
+            log_probs = model.model.encode(speech, torch.tensor([speech.shape[1]])).log_probs[0]
+        remaining = iter(zip(text.split(), word_timestamps(log_probs, words, 60.0), strict=True))
+        for _, _, start, duration, word in (line for line in spoken if line[0] == utt_id):
+            found = next(times for said, times in remaining if said == word)
+            expected = [1000 * float(start), 1000 * (float(start) + float(duration))]
+            errors += [abs(a - b) for a, b in zip(found, expected, strict=True)]
+    assert len(errors) > 200 and statistics.median(errors) < 60
 
 
 def test_what_a_word_is():
