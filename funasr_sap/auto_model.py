@@ -5,6 +5,8 @@ import inspect
 import json
 import logging
 import os
+import pickle
+import zipfile
 from pathlib import Path
 
 import funasr
@@ -52,8 +54,9 @@ class AutoModel(funasr.AutoModel):
         kwargs.setdefault("ncpu", min(4, os.cpu_count() or 1))
         try:
             super().__init__(model=model, **kwargs)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0].rstrip(".")
+        except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
+            _check_weights(kwargs.get("init_param") or Path(EMBEDDED.get(model, model), "model.pt"))
+            reason = f"{error}".partition("\n")[0].rstrip(".")
             if not reason.endswith("is not registered"):
                 raise
             expected = "expected a model directory, or a model that the hub has and can be reached for"
@@ -167,6 +170,14 @@ def write_results(output_dir: str | os.PathLike, results: list[dict]) -> None:
     write_kaldi(folder / "timestamp", {each["key"]: json.dumps(each.get("timestamp", [])) for each in good})
     write_biasing_list(folder / "keywords", {each["key"]: each.get("keywords", []) for each in good})
     write_kaldi(folder / "errors", {each["key"]: each["error"] for each in results if "error" in each})
+
+
+def _check_weights(path) -> None:
+    """Raise on a file that torch.save has not written, or not to the end."""
+    if os.path.isfile(path) and not zipfile.is_zipfile(path):
+        raise ConfigError(
+            f"init_param: {path} is damaged, or no weights; expected a file that torch.save wrote"
+        )
 
 
 def _check_model(kind: str, model, built: bool = False) -> None:
