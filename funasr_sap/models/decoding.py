@@ -80,7 +80,14 @@ def decode(
         speech_lengths: (B,) frames.
         lists: B biasing lists.
         options: how to decode.
+
+    Raises:
+        ConfigError: for a model whose training left the LLM out.
     """
+    if model.llm_weight == 0:
+        raise ConfigError(
+            "model_conf.llm_weight is 0: this model's LLM was not trained; decode with one that was"
+        )
     encoded = model.encode(speech, speech_lengths)
     shortlist, columns = _retrieve(model, encoded, lists, options)
     if options.prune == "llm" and any(columns):

@@ -85,6 +85,8 @@ def build_scheduler_conf(config: dict, steps: int) -> None:
     if config.get("scheduler") == "onecyclelr":
         rate = config.get("optim_conf", {}).get("lr")
         conf = {"total_steps": max(2, steps), "max_lr": rate} | config.get("scheduler_conf", {})
+        # A warm-up of exactly one step would be a division by zero in torch.
+        conf["pct_start"] = max(conf.get("pct_start", 0.3), 1.5 / conf["total_steps"])
         if conf["max_lr"] is None:
             raise ConfigError("scheduler onecyclelr needs ++optim_conf.lr=...")
         config["scheduler_conf"] = conf

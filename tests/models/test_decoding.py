@@ -71,6 +71,12 @@ def test_so_does_a_model_that_never_ends_its_answer(small_model, features, prune
         assert expected.text
 
 
+def test_a_model_without_a_trained_llm_is_an_error(make_model, make_batch):
+    model = make_model(model_conf={"ctc_weight": 1.0, "llm_weight": 0.0})
+    with pytest.raises(ConfigError, match="llm_weight is 0"):
+        recognise(model, make_batch([0]), [[]])
+
+
 def silence(model, rows):
     """A copy of a model whose CTC head hears nothing in some rows of the batch."""
     model = copy.deepcopy(model)

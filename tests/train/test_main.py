@@ -157,12 +157,22 @@ def test_freeze_param_is_funasrs(make_model):
 def test_the_schedule_is_as_long_as_the_training():
     config = {"scheduler": "onecyclelr", "optim_conf": {"lr": 0.1}}
     build_scheduler_conf(config, 70)
-    assert config["scheduler_conf"] == {"total_steps": 70, "max_lr": 0.1}
+    assert config["scheduler_conf"] == {"total_steps": 70, "max_lr": 0.1, "pct_start": 0.3}
     given = {"scheduler": "onecyclelr", "scheduler_conf": {"total_steps": 5, "max_lr": 1.0}}
     build_scheduler_conf(given, 70)
-    assert given["scheduler_conf"] == {"total_steps": 5, "max_lr": 1.0}
+    assert given["scheduler_conf"] == {"total_steps": 5, "max_lr": 1.0, "pct_start": 0.3}
     with pytest.raises(ConfigError, match=r"needs \+\+optim_conf\.lr"):
         build_scheduler_conf({"scheduler": "onecyclelr"}, 70)
+    for steps in (1, 2, 3, 12, 13):  # 12 steps of 1/12 warm-up are a division by zero in torch
+        short = {
+            "scheduler": "onecyclelr",
+            "optim_conf": {"lr": 0.1},
+            "scheduler_conf": {"pct_start": 1 / 12},
+        }
+        build_scheduler_conf(short, steps)
+        optim = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optim, **short["scheduler_conf"])
+        assert 0 < schedule.get_last_lr()[0] <= 0.1
     other = {"scheduler": "warmuplr"}
     build_scheduler_conf(other, 70)
     assert "scheduler_conf" not in other
