@@ -8,14 +8,19 @@ once "$scratch/train/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-di
   --split train --hours "$scratch_hours" --seed 100
 once "$scratch/dev/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$scratch/dev" --jobs "$jobs" \
   --split dev --utterances 600 --seed 100
-for set in train dev; do
+once "$scratch/nonspeech/.made" "$PYTHON" -m funasr_sap.data.mini_corpus.nonspeech --output-dir "$scratch/nonspeech" \
+  --clips 1400 --seed 1
+for set in train dev nonspeech; do
+  biasing_list=()
+  if [ -e "$scratch/$set/biasing_list" ]; then biasing_list=(++biasing_list="$scratch/$set/biasing_list"); fi
   once "$scratch/$set/.jsonl" "$PYTHON" "$tools"/scp2jsonl.py ++scp_file="$scratch/$set/wav.scp" \
     ++transcript_file="$scratch/$set/text" ++keywords="$scratch/$set/keywords" \
-    ++biasing_list="$scratch/$set/biasing_list" ++jobs="$jobs" ++jsonl_file="$scratch/$set.jsonl"
+    "${biasing_list[@]}" ++jobs="$jobs" ++jsonl_file="$scratch/$set.jsonl"
 done
+cat "$scratch/train.jsonl" "$scratch/nonspeech.jsonl" >"$scratch/all.jsonl"
 once "$exp/scratch/init/.prepared" "$PYTHON" -m funasr_sap.train.scratch --config "$conf/sap2_tiny.yaml" \
   --train "$scratch/train.jsonl" --output-dir "$exp/scratch/init"
-lists=(++train_data_set_list="$scratch/train.jsonl" ++valid_data_set_list="$scratch/dev.jsonl")
+lists=(++train_data_set_list="$scratch/all.jsonl" ++valid_data_set_list="$scratch/dev.jsonl")
 before=()
 for step in ctc llm context; do
   once "$exp/scratch/$step/.trained" train "scratch/$step" "train_$step" ++model_directory="$exp/scratch/init" \
