@@ -13,6 +13,7 @@ from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.errors import DataError
 from funasr_sap.inputs import Request, decode_pcm, merge_hotword, resolve_hotwords
 from funasr_sap.models.decoding import DecodingOptions, decode
+from funasr_sap.models.guards import choose_guards
 
 
 def recognise(
@@ -29,6 +30,7 @@ def recognise(
     top: int | None = None,
     threshold: float | None = None,
     boost: float | None = None,
+    guards: dict | bool | None = None,
     fs: int | None = None,
     **kwargs,
 ) -> tuple[list[dict], dict]:
@@ -47,18 +49,20 @@ def recognise(
         top: keywords kept at most.
         threshold: least evidence of a kept keyword, in nats a piece.
         boost: see ``DecodingOptions``.
+        guards: False for none, or some of the model's own in other settings; see ``Guards``.
         fs: Hz of bare samples.
         **kwargs: what else FunASR hands to every model; not read.
 
     Returns:
-        results: {"key", "text", "keywords", "keyword_scores", "timestamp"} for each input, in order; one
-            that cannot be read has {"key", "text": "", ..., "error": sentence}.
+        results: {"key", "text", "keywords", "keyword_scores", "timestamp"} for each input, in order, and
+            "guards" where a first transcript was not believed; one that cannot be read has
+            {"key", "text": "", ..., "error": sentence}.
         meta: seconds of speech and of work, for FunASR's progress bar.
     """
     if itn:
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
-    options = decoding_options(model, frontend, prune, language, top, threshold, boost)
+    options = decoding_options(model, frontend, prune, language, top, threshold, boost, guards)
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
@@ -76,7 +80,7 @@ def recognise(
 
 
 def decoding_options(
-    model, frontend, prune=None, language=None, top=None, threshold=None, boost=None
+    model, frontend, prune=None, language=None, top=None, threshold=None, boost=None, guards=None
 ) -> DecodingOptions:
     """Complete the user's options by the model's own; see ``recognise``."""
     return DecodingOptions(
@@ -85,6 +89,7 @@ def decoding_options(
         top=top,
         threshold=threshold,
         boost=1.0 if boost is None else boost,
+        guards=choose_guards(model.guards, guards),
         frame_ms=frontend.frame_shift * frontend.lfr_n,
     )
 
@@ -136,7 +141,7 @@ def _biasing_lists(requests, tokenizer) -> list[BiasingList]:
     return [built[id(request.hotwords)] for request in requests]
 
 
-def _result(key, text="", keywords=(), keyword_scores=(), timestamp=(), error=None) -> dict:
+def _result(key, text="", keywords=(), keyword_scores=(), timestamp=(), guards=(), error=None) -> dict:
     result = {
         "key": key,
         "text": text,
@@ -144,4 +149,5 @@ def _result(key, text="", keywords=(), keyword_scores=(), timestamp=(), error=No
         "keyword_scores": list(keyword_scores),
         "timestamp": list(timestamp),
     }
-    return result | {"error": error} if error else result
+    optional = {"guards": list(guards), "error": error}
+    return result | {name: value for name, value in optional.items() if value}

@@ -10,8 +10,11 @@ from funasr_sap.context.biasing_list import BiasingList, encode_keyword
 from funasr_sap.context.prompts import load_prompts
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.boosting import KeywordBoost
+from funasr_sap.models.guards import Guards
+from funasr_sap.models.speech import BLANK
 from funasr_sap.models.timestamps import WORD, word_timestamps
 
+TEMPERATURES = (0.4, 0.8)  # of what is tried where greedy decoding loops
 PRUNE_MODES = ("llm", "retrieval", "none", "joint")
 
 
@@ -27,6 +30,7 @@ class DecodingOptions:
         top: keywords kept by retrieval at most; None for the model's own.
         threshold: least CTC score of a kept keyword, in nats a piece; None for the model's own.
         boost: strength of shallow fusion with the kept keywords, times the model's own; 0 turns it off.
+        guards: the transcripts that are not believed; None for the model's own.
         frame_ms: milliseconds an encoder frame.
     """
 
@@ -35,6 +39,7 @@ class DecodingOptions:
     top: int | None = None
     threshold: float | None = None
     boost: float = 1.0
+    guards: Guards | None = None
     frame_ms: float = 60.0
 
     def __post_init__(self):
@@ -60,12 +65,14 @@ class Hypothesis:
         keywords: the kept keywords, in the order of the biasing list.
         keyword_scores: their acoustic evidence in [0, 1].
         timestamp: [start, end] in ms for each word of the text.
+        guards: the guards that refused an earlier transcript.
     """
 
     text: str
     keywords: list[str]
     keyword_scores: list[float]
     timestamp: list[list[int]]
+    guards: list[str]
 
 
 @torch.no_grad()
@@ -92,21 +99,26 @@ def decode(
     shortlist, columns = _retrieve(model, encoded, lists, options)
     if options.prune == "llm" and any(columns):
         columns = _prune(model, encoded, lists, shortlist, columns, options.language)
-    task = "joint" if options.prune == "joint" else "transcribe_with_context"
-    tasks = [task if wanted else "transcribe" for wanted in columns]
-    boost = _boost(model, tasks, lists, shortlist, columns, options.boost)
-    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options.language, boost)
+    drafts = _transcribe(model, encoded, lists, shortlist, columns, options)
     hypotheses = []
-    for row, (text, wanted) in enumerate(zip(answers, columns, strict=True)):
-        if tasks[row] == "joint":
-            text, wanted = _split_joint(
-                model, text, lists[row], shortlist.index[row], wanted, options.language
-            )
+    for row, draft in enumerate(drafts):
+        one = model, _row(encoded, row), lists[row : row + 1], _row(shortlist, row)
+        text, wanted, refused = _guard(*one, *draft, options)
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
         times = _timestamps(model, encoded, row, text, options.frame_ms)
-        hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times))
+        hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
     return hypotheses
+
+
+def _row(batch, row):
+    """One utterance of a batch of fields (B, ...)."""
+    if batch is None:
+        return None
+    fields = {each.name: getattr(batch, each.name) for each in dataclasses.fields(batch)}
+    return type(batch)(
+        **{name: None if value is None else value[row : row + 1] for name, value in fields.items()}
+    )
 
 
 def _retrieve(model, encoded, lists, options):
@@ -152,6 +164,66 @@ def _split_joint(model, answer, biasing_list, index, columns, language):
     return text, _named(model, keywords, biasing_list, index, columns, language)
 
 
+def _transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
+    """Transcribe with the keywords of some columns: a text and the keywords kept, for each utterance."""
+    task = "joint" if options.prune == "joint" else "transcribe_with_context"
+    tasks = [task if wanted else "transcribe" for wanted in columns]
+    boost = _boost(model, tasks, lists, shortlist, columns, options.boost)
+    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options.language, boost, temperature)
+    drafts = list(zip(answers, columns, strict=True))
+    for row, (answer, wanted) in enumerate(drafts):
+        if tasks[row] == "joint":
+            drafts[row] = _split_joint(
+                model, answer, lists[row], shortlist.index[row], wanted, options.language
+            )
+    return drafts
+
+
+def _guard(model, encoded, lists, shortlist, text, columns, options):
+    """Transcribe one utterance again, more safely each time, until no guard refuses the text.
+
+    Returns:
+        The text, the keywords kept, and the guards that refused earlier ones.
+    """
+    guards, refused = options.guards or model.guards, []
+
+    def again(columns, temperature=0.0):
+        return _transcribe(model, encoded, lists, shortlist, [columns], options, temperature)[0]
+
+    weak = [
+        column
+        for column in columns
+        if shortlist.confidence[0, column] < guards.evidence
+        and f" {lists[0].words[shortlist.index[0, column]]} ".casefold() in f" {text} ".casefold()
+    ]
+    if weak:
+        refused.append("evidence")
+        text, columns = again([column for column in columns if column not in weak])
+    heard = _hear(model, encoded)
+    fault = guards.broken(text, heard)
+    if fault and columns:
+        refused.append(fault)
+        text, columns = again([])
+        fault = guards.broken(text, heard)
+    for temperature in TEMPERATURES:
+        if fault in (None, "shortest"):
+            return text, columns, refused
+        refused.append(fault)
+        text, columns = again([], temperature)
+        fault = guards.broken(text, heard)
+    if fault in (None, "shortest"):
+        return text, columns, refused
+    return heard, columns, [*refused, fault]
+
+
+def _hear(model, encoded) -> str:
+    """What the CTC head hears in an utterance, by its greedy path."""
+    if encoded.log_probs is None:
+        return ""
+    path = encoded.log_probs[0, encoded.frame_mask[0]].argmax(-1).unique_consecutive()
+    return model.tokenizer.decode(path[path != BLANK].tolist(), skip_special_tokens=True)
+
+
 def _boost(model, tasks, lists, shortlist, columns, strength) -> LogitsProcessorList:
     """Shallow fusion with the kept keywords, for the transcripts that are given them."""
     if not strength or shortlist is None:
@@ -166,7 +238,9 @@ def _boost(model, tasks, lists, shortlist, columns, strength) -> LogitsProcessor
     return LogitsProcessorList([KeywordBoost(rows, power=model.boost["power"], **scale)])
 
 
-def _answer(model, tasks, encoded, lists, shortlist, columns, language, boost=None) -> list[str]:
+def _answer(
+    model, tasks, encoded, lists, shortlist, columns, language, boost=None, temperature=0.0
+) -> list[str]:
     """Let the LLM answer one prompt an utterance; one without speech gets an empty answer."""
     if not encoded.audio.shape[1]:
         return [""] * len(tasks)
@@ -175,15 +249,19 @@ def _answer(model, tasks, encoded, lists, shortlist, columns, language, boost=No
     # A frame that is not blank yields about one piece; the rest is room for keywords and tags.
     longest = 2 * encoded.audio_mask.sum(1) + (0 if context is None else context.mask.sum(1)) + 8
     longest = longest.tolist()
-    ids = model.llm.generate(
-        inputs_embeds=model.embed_prompt(batch, encoded, context),
-        attention_mask=batch.mask.long(),
-        max_new_tokens=max(longest),
-        do_sample=False,
-        logits_processor=boost,
-        eos_token_id=model.prompts.end_id,
-        pad_token_id=0,
-    )
+    sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    with torch.random.fork_rng(enabled=bool(temperature)):
+        if temperature:
+            torch.manual_seed(0)
+        ids = model.llm.generate(
+            inputs_embeds=model.embed_prompt(batch, encoded, context),
+            attention_mask=batch.mask.long(),
+            max_new_tokens=max(longest),
+            logits_processor=boost,
+            eos_token_id=model.prompts.end_id,
+            pad_token_id=0,
+            **sampling,
+        )
     # Each has its own limit, so that an utterance's answer does not depend on what it is batched with.
     ids = [answer[:limit] for answer, limit in zip(ids.tolist(), longest, strict=True)]
     answers = model.tokenizer.batch_decode(ids, skip_special_tokens=True)

@@ -39,6 +39,7 @@ MODEL_KEYS = (
     "context_pooling_conf",
     "retrieval_conf",
     "boost_conf",
+    "guard_conf",
     "prompt_conf",
     "specaug",
     "specaug_conf",

@@ -20,6 +20,7 @@ from funasr_sap.context.retrieval import Shortlist, retrieve
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.builder import build, check_keys, check_model_keys, freeze, lookup
 from funasr_sap.models.evidence import EvidenceEmbedding
+from funasr_sap.models.guards import Guards
 from funasr_sap.models.llm import build_llm
 from funasr_sap.models.losses import ctc_loss, llm_loss
 from funasr_sap.models.pooling import SpeechDrivenPooling
@@ -44,6 +45,7 @@ class SAP2(nn.Module):
         context_pooling_conf: ``window``, ``num_heads``, ``mode``.
         retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece.
         boost_conf: ``start``, ``inside`` and ``power`` of shallow fusion; see ``KeywordBoost``.
+        guard_conf: what transcripts are not believed; see ``Guards``.
         prompt_conf: ``language``, used where none is asked for.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.
@@ -72,6 +74,7 @@ class SAP2(nn.Module):
         context_pooling_conf: dict | None = None,
         retrieval_conf: dict | None = None,
         boost_conf: dict | None = None,
+        guard_conf: dict | None = None,
         prompt_conf: dict | None = None,
         specaug: str | None = None,
         specaug_conf: dict | None = None,
@@ -88,6 +91,7 @@ class SAP2(nn.Module):
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
         self.ignore_init_mismatch = ignore_init_mismatch
         self._read_options(retrieval_conf, boost_conf, prompt_conf, task_weights)
+        self.guards = build("guard_conf", Guards, guard_conf)
 
         confs = {
             "audio_encoder": audio_encoder_conf,

@@ -6,6 +6,7 @@ import torch
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.decoding import PRUNE_MODES, DecodingOptions, _named, decode, restore_spelling
+from funasr_sap.models.guards import Guards
 
 DISTRACTORS = ["photosynthesis", "xylem", "tumbleweed", "connotes"]
 
@@ -69,6 +70,35 @@ def test_so_does_a_model_that_never_ends_its_answer(small_model, features, prune
         (alone,) = recognise(small_model, single, [biasing_list], prune=prune)
         assert (alone.text, alone.keywords) == (expected.text, expected.keywords)
         assert expected.text
+
+
+def test_keywords_without_evidence_are_not_written(taught, make_batch):
+    words = [list(each.keywords) for each in taught.utterances]
+    plain = recognise(taught.model, make_batch(taught.places), [[]] * 3)
+    guarded = recognise(taught.model, make_batch(taught.places), words, guards=Guards(evidence=2.0))
+    assert [each.text for each in guarded] == [each.text for each in plain]
+    assert [(each.keywords, each.guards) for each in guarded] == [([], ["evidence"])] * 3
+
+
+def test_a_transcript_cut_short_is_given_again_without_context(taught, make_batch):
+    words = [list(each.keywords) for each in taught.utterances]
+    plain = recognise(taught.model, make_batch(taught.places), [[]] * 3)
+    guarded = recognise(taught.model, make_batch(taught.places), words, guards=Guards(shortest=100))
+    assert [each.text for each in guarded] == [each.text for each in plain]
+    assert [each.guards for each in guarded] == [["shortest"]] * 3
+
+
+def test_where_all_is_refused_the_ctc_head_is_believed(taught, make_batch):
+    batch, refuse = make_batch(taught.places), Guards(compression=1e-3)
+    words = [list(taught.utterances[0].keywords), [], list(taught.utterances[2].keywords)]
+    together = recognise(taught.model, batch, words, guards=refuse)
+    paths = taught.model.encode(batch["speech"], batch["speech_lengths"]).log_probs.argmax(-1)
+    for row, (place, hypothesis) in enumerate(zip(taught.places, together, strict=True)):
+        path = paths[row].unique_consecutive()
+        heard = taught.model.tokenizer.decode(path[path != 0].tolist())
+        assert hypothesis.text == heard != ""
+        assert hypothesis.guards == ["compression"] * (4 if words[row] else 3)
+        assert recognise(taught.model, make_batch([place]), [words[row]], guards=refuse) == [hypothesis]
 
 
 def test_a_model_without_a_trained_llm_is_an_error(make_model, make_batch):
