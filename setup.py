@@ -16,7 +16,13 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["funasr_sap", "funasr_sap.*"]),
     package_data={
-        "funasr_sap": ["context/*.yaml", "pretrained/*/*", "pretrained/*/tokenizer/*"],
+        "funasr_sap": [
+            "context/*.yaml",
+            "metrics/*.html",
+            "pretrained/*/*",
+            "pretrained/*/tokenizer/*",
+            "train/*.html",
+        ],
     },
     install_requires=[
         # torchaudio 2.11 is its newest release, and each torchaudio fits one torch.
@@ -25,6 +31,8 @@ setup(
         "funasr>=1.4.16,<1.5",
         "transformers>=5.17,<6",
         "peft>=0.19,<1",
+        "accelerate>=1.0,<2",
+        "safetensors>=0.5,<1",
         "modelscope>=1.40,<2",
         "hydra-core>=1.3,<2",
         "omegaconf>=2.3,<3",
@@ -39,6 +47,14 @@ setup(
         "tensorboardX>=2.6",
         "matplotlib>=3.9",
         "tqdm>=4.66",
+        "numba>=0.60",
+        "scipy>=1.11",
+        "pypinyin>=0.50",
+        "orjson>=3.10",
+        "rapidfuzz>=3.9",
+        "jinja2>=3.1",
+        "wetext>=0.1.8",
+        "openpyxl>=3.1",
         "wrapt>=1.17",
     ],
     extras_require={

@@ -6,8 +6,10 @@ of its authors; both are held by :class:`AlignmentRule`.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from rapidfuzz.distance import Levenshtein
 
 Pair = tuple[str | None, str | None]
 """One step of an alignment: (reference word, hypothesis word); None is a gap."""
@@ -15,6 +17,9 @@ Pair = tuple[str | None, str | None]
 DIAGONAL = "diagonal"  # a match or a substitution
 INSERTION = "insertion"
 DELETION = "deletion"
+
+_MAX_CELLS = 10_000  # of the table above which it is filled
+_FAR = 2**30  # the distance of cells that no cheapest alignment visits
 
 
 @dataclass(frozen=True)
@@ -40,53 +45,85 @@ SLIDESPEECH_RULE = AlignmentRule(1, 1, 1, (DELETION, INSERTION, DIAGONAL))
 
 
 def align(ref: Sequence[str], hyp: Sequence[str], rule: AlignmentRule = IS21_RULE) -> list[Pair]:
-    """Return the cheapest alignment of ``hyp`` with ``ref``.
+    """Return the cheapest alignment of ``hyp`` with ``ref``: that of the full dynamic programme.
 
-    The substituted, inserted and deleted words are those of the full dynamic programme with back-pointers,
-    though what both sides share at either end is not searched:
-
-    * Common first words. The distances right of and below them are the same without them, so the path back is
-      the same until it meets their row or column. From there on every cheapest path consists of matches and
-      the missing number of insertions (or deletions) alone, so the words inserted (deleted) are the same
-      whichever path is taken; only their place among equal words may differ.
-    * Common last words. A match never costs more than the two other steps, so that a rule that prefers the
-      diagonal takes it. Under other rules they stay in, because a deletion may win the tie there.
+    The trace needs the distances along its way only. Of short sequences RapidFuzz finds each when it is asked
+    for; of long ones, where that would be slow, they are tabulated.
 
     Args:
         ref: the words of the reference; may be empty.
         hyp: the words of the hypothesis; may be empty.
         rule: costs and tie rules.
     """
-    first = _common_length(ref, hyp)
-    pairs: list[Pair] = list(zip(ref[:first], hyp[:first], strict=True))
-    ref, hyp = ref[first:], hyp[first:]
-    last = _common_length(ref[::-1], hyp[::-1]) if rule.preference[0] == DIAGONAL else 0
-    middle_ref, middle_hyp = ref[: len(ref) - last], hyp[: len(hyp) - last]
-    pairs += _trace_back(_distances(middle_ref, middle_hyp, rule), middle_ref, middle_hyp, rule)
-    pairs += zip(ref[len(ref) - last :], hyp[len(hyp) - last :], strict=True)
-    return pairs
+    weights = (rule.insertion, rule.deletion, rule.substitution)
+    cost = Levenshtein.distance(ref, hyp, weights=weights)
+    if len(ref) * len(hyp) > _MAX_CELLS:
+        rows = _distances(ref, hyp, rule, cost)
+        return _trace_back(lambda i, j: rows[i][j], cost, ref, hyp, rule)
+    return _trace_back(
+        lambda i, j: Levenshtein.distance(ref[:i], hyp[:j], weights=weights), cost, ref, hyp, rule
+    )
 
 
-def _common_length(left: Sequence[str], right: Sequence[str]) -> int:
-    """Count the equal words that two sequences begin with."""
-    length = 0
-    for one, other in zip(left, right, strict=False):
-        if one != other:
-            break
-        length += 1
-    return length
+def _trace_back(
+    distance: Callable[[int, int], int],
+    cost: int,
+    ref: Sequence[str],
+    hyp: Sequence[str],
+    rule: AlignmentRule,
+) -> list[Pair]:
+    """Follow the preferred cheapest steps from the end of both sequences to their beginning.
+
+    Args:
+        distance: gives the cost of ``ref[:i]`` against ``hyp[:j]`` for i and j.
+        cost: of the whole.
+        ref: the words of the reference.
+        hyp: the words of the hypothesis.
+        rule: costs and tie rules.
+    """
+    prices = {DIAGONAL: rule.substitution, INSERTION: rule.insertion, DELETION: rule.deletion}
+    i, j = len(ref), len(hyp)
+    pairs: list[Pair] = []
+    while cost:
+        for step in rule.preference:
+            before_i, before_j = i - (step != INSERTION), j - (step != DELETION)
+            if before_i < 0 or before_j < 0:
+                continue
+            if step == DIAGONAL and ref[before_i] == hyp[before_j]:  # a match is never dearer than the others
+                rest = cost
+                break
+            rest = cost - prices[step]
+            if distance(before_i, before_j) == rest:
+                break
+        i, j, cost = before_i, before_j, rest
+        pairs.append((None if step == INSERTION else ref[i], None if step == DELETION else hyp[j]))
+    pairs.reverse()
+    return [*zip(ref[:i], hyp[:j], strict=True), *pairs]
 
 
-def _distances(ref: Sequence[str], hyp: Sequence[str], rule: AlignmentRule) -> list[array]:
-    """Fill the table of edit distances: ``rows[i][j]`` is the cost of ``ref[:i]`` against ``hyp[:j]``."""
+def _distances(ref: Sequence[str], hyp: Sequence[str], rule: AlignmentRule, total: int) -> list[array]:
+    """Fill the table of edit distances: ``rows[i][j]`` is the cost of ``ref[:i]`` against ``hyp[:j]``.
+
+    The cost of the whole, ``total``, bounds how far a cheapest alignment strays from the diagonal (Ukkonen
+    1985): cells outside this band stay at ``_FAR``.
+    """
     substitution, insertion, deletion = rule.substitution, rule.insertion, rule.deletion
+    longer = len(ref) - len(hyp)
+    # From diagonal i - j = d > longer, d deletions lead there and d - longer insertions back; likewise above.
+    below = (total + insertion * longer) // (insertion + deletion)
+    above = (total - deletion * longer) // (insertion + deletion)
+    width = len(hyp) + 1
     # Rows are kept as arrays of 4-byte integers: a list would hold a pointer and an object for every cell.
-    above = array("i", range(0, insertion * (len(hyp) + 1), insertion))
-    rows = [above]
-    for ref_word in ref:
-        best = above[0] + deletion
-        row = [best]
-        for hyp_word, diagonal, up in zip(hyp, above, above[1:], strict=False):
+    previous = array("i", [insertion * j if j <= above else _FAR for j in range(width)])
+    rows = [previous]
+    for i, ref_word in enumerate(ref, 1):
+        first, last = max(i - below, 1), min(i + above, len(hyp))
+        best = deletion * i if i <= below else _FAR
+        row = [_FAR] * (first - 1)
+        row.append(best)
+        for hyp_word, diagonal, up in zip(
+            hyp[first - 1 : last], previous[first - 1 : last], previous[first : last + 1], strict=True
+        ):
             if ref_word == hyp_word:
                 best = diagonal  # never dearer than a step from the left or from above
             else:
@@ -96,28 +133,7 @@ def _distances(ref: Sequence[str], hyp: Sequence[str], rule: AlignmentRule) -> l
                 if diagonal + substitution < best:
                     best = diagonal + substitution
             row.append(best)
-        above = array("i", row)
-        rows.append(above)
+        row += [_FAR] * (len(hyp) - last)
+        previous = array("i", row)
+        rows.append(previous)
     return rows
-
-
-def _trace_back(rows: list[array], ref: Sequence[str], hyp: Sequence[str], rule: AlignmentRule) -> list[Pair]:
-    """Follow the preferred cheapest steps from the end of both sequences to their beginning."""
-    i, j = len(ref), len(hyp)
-    pairs: list[Pair] = []
-    while i and j:
-        cost = rows[i][j]
-        free = ref[i - 1] == hyp[j - 1]
-        cheapest = {
-            DIAGONAL: rows[i - 1][j - 1] + (0 if free else rule.substitution) == cost,
-            INSERTION: rows[i][j - 1] + rule.insertion == cost,
-            DELETION: rows[i - 1][j] + rule.deletion == cost,
-        }
-        step = next(step for step in rule.preference if cheapest[step])
-        i -= step != INSERTION
-        j -= step != DELETION
-        pairs.append((None if step == INSERTION else ref[i], None if step == DELETION else hyp[j]))
-    pairs += [(word, None) for word in reversed(ref[:i])]
-    pairs += [(None, word) for word in reversed(hyp[:j])]
-    pairs.reverse()
-    return pairs

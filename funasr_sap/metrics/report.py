@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from funasr_sap.errors import DataError
 from funasr_sap.metrics.alignment import IS21_RULE, align
+from funasr_sap.metrics.table import interval, rate
 
 HEADER = ("condition", "WER", "U-WER", "B-WER", "B-WER change", "pruning P / R / F1")
 PACKAGES = ("funasr-sap", "funasr", "torch", "transformers")
@@ -34,22 +35,31 @@ def read_score(path: str) -> dict:
 def format_rows(rows: Sequence[tuple[str, dict]]) -> list[tuple[str, ...]]:
     """Turn labelled results into the cells of the table; "-" where a figure has no meaning.
 
+    Rates with bootstrap intervals are followed by them.
+
     Args:
         rows: condition and result of each run; B-WER changes are relative to the first.
     """
     base = rows[0][1]["b_wer"]["error_rate"]
     cells = []
     for number, (label, result) in enumerate(rows):
-        rates = [result[name]["error_rate"] for name in ("wer", "u_wer", "b_wer")]
+        b_wer = result["b_wer"]["error_rate"]
         change = "-"
-        if number and base and rates[2] is not None:
-            change = f"{100 * (rates[2] - base) / base:+.1f} %"
+        if number and base and b_wer is not None:
+            change = f"{100 * (b_wer - base) / base:+.1f} %"
         pruning = result.get("pruning")
         kept = "-"
         if pruning and pruning["precision"] is not None:
-            kept = " / ".join(_rate(pruning[name]) for name in ("precision", "recall", "f1"))
-        cells.append((label.replace("|", r"\|"), *map(_rate, rates), change, kept))
+            kept = " / ".join(rate(pruning[name]) for name in ("precision", "recall", "f1"))
+        rates = (_rate_with_interval(result, name) for name in ("wer", "u_wer", "b_wer"))
+        cells.append((label.replace("|", r"\|"), *rates, change, kept))
     return cells
+
+
+def _rate_with_interval(result: Mapping, name: str) -> str:
+    """Write a rate, and its interval where ``tools/score.py --bootstrap`` found one."""
+    text = rate(result[name]["error_rate"])
+    return f"{text} {interval(result['bootstrap'][name])}" if "bootstrap" in result else text
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -65,10 +75,6 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
     return f"| {' | '.join(padded)} |"
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def describe_environment() -> list[str]:

@@ -11,10 +11,11 @@ in a list makes its words biased only if the whole phrase occurs in the referenc
 space; other normalisation is the caller's (:func:`text_normalizer`). All rates are in percent.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.metrics.alignment import IS21_RULE, SLIDESPEECH_RULE, AlignmentRule, align
@@ -30,6 +31,20 @@ class Convention:
     rule: AlignmentRule
     upper_case: bool  # compare words in upper case
     trusts_rare_words: bool  # given rare words are biased as they stand, whatever the reference says
+
+    def biased_words(
+        self, ref: Sequence[str], listed: Sequence[str], rare_words: Sequence[str] | None
+    ) -> set[str]:
+        """Return the biased words of an utterance.
+
+        Args:
+            ref: the words of its reference.
+            listed: its biasing list.
+            rare_words: the true part of the list; None where it is not known.
+        """
+        if self.trusts_rare_words and rare_words is not None:
+            return biased_words(rare_words, ref, known_true=True)
+        return biased_words(listed, ref)
 
 
 CONVENTIONS = {
@@ -58,33 +73,76 @@ class ErrorCounts:
         return {"error_rate": self.error_rate, **counts}
 
 
+UNBIASED, BIASED = 0, 1
+"""The parts of `Score.errors`."""
+
+
 @dataclass
 class Score:
     """The result of scoring one set of hypotheses.
 
     Attributes:
-        sentence_errors: utterances with at least one wrong word.
-        hotword: how the entries of the biasing lists were recognised.
+        utt_ids: the U utterances that were scored.
+        errors: (U, 2, 4) of the unbiased and the biased words of each utterance: reference words,
+            substitutions, insertions, deletions.
+        hotwords: (U, 4) true positives, true negatives, false positives and false negatives: how the entries
+            of the biasing lists were recognised.
+        list_sizes: (U,) entries in each biasing list.
         pruning: how well pruning chose keywords, where that was judged.
         missing: reference utterances left out for want of a hypothesis (lenient scoring only).
         unknown: hypotheses left out for want of a reference (lenient scoring only).
     """
 
     convention: str
-    utterances: int = 0
-    sentence_errors: int = 0
-    wer: ErrorCounts = field(default_factory=ErrorCounts)
-    u_wer: ErrorCounts = field(default_factory=ErrorCounts)
-    b_wer: ErrorCounts = field(default_factory=ErrorCounts)
-    hotword: KeywordCounts = field(default_factory=KeywordCounts)
+    utt_ids: list[str]
+    errors: np.ndarray
+    hotwords: np.ndarray
+    list_sizes: np.ndarray
     pruning: KeywordCounts | None = None
     missing: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     @property
+    def utterances(self) -> int:
+        """How many utterances were scored."""
+        return len(self.utt_ids)
+
+    @property
+    def wer(self) -> ErrorCounts:
+        """Errors among all words."""
+        return _error_counts(self.errors.sum((0, 1)))
+
+    @property
+    def u_wer(self) -> ErrorCounts:
+        """Errors among the unbiased words."""
+        return _error_counts(self.errors[:, UNBIASED].sum(0))
+
+    @property
+    def b_wer(self) -> ErrorCounts:
+        """Errors among the biased words."""
+        return _error_counts(self.errors[:, BIASED].sum(0))
+
+    @property
+    def hotword(self) -> KeywordCounts:
+        """How the entries of the biasing lists were recognised."""
+        return KeywordCounts(*self.hotwords.sum(0).tolist())
+
+    @property
     def sentence_error_rate(self) -> float | None:
-        """Utterances with an error per 100."""
-        return percent(self.sentence_errors, self.utterances)
+        """Utterances with at least one wrong word, per 100."""
+        wrong = self.errors[:, :, 1:].sum((1, 2)) > 0
+        return percent(int(wrong.sum()), self.utterances)
+
+    def select(self, rows: Sequence[int]) -> "Score":
+        """Return the score of some of the utterances, given by their places in ``utt_ids``."""
+        return replace(
+            self,
+            utt_ids=[self.utt_ids[row] for row in rows],
+            errors=self.errors[rows],
+            hotwords=self.hotwords[rows],
+            list_sizes=self.list_sizes[rows],
+            pruning=None,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready values; rates are in percent, None where undefined."""
@@ -100,6 +158,10 @@ class Score:
         if self.pruning is not None:
             result["pruning"] = self.pruning.to_dict()
         return {**result, "missing": self.missing, "unknown": self.unknown}
+
+
+def _error_counts(row: np.ndarray) -> ErrorCounts:
+    return ErrorCounts(*row.tolist())
 
 
 def score(
@@ -131,24 +193,39 @@ def score(
     if convention not in CONVENTIONS:
         raise ConfigError(f"unknown scoring convention {convention!r}: expected {' or '.join(CONVENTIONS)}.")
     missing, unknown = compare_ids(references, hypotheses, source, lenient)
-    result = Score(convention, missing=missing, unknown=unknown)
     utt_ids = [utt_id for utt_id in references if utt_id in hypotheses]
     if not utt_ids:
         raise DataError(f"nothing to score: no reference utterance has a hypothesis in {source}.")
     rules = CONVENTIONS[convention]
     listed = rare_words if biasing is None else biasing
-    known_true = rules.trusts_rare_words and rare_words is not None
-    truths = rare_words if known_true else listed
     if listed is not None:
         compare_ids(utt_ids, listed, "the biasing list", lenient, allow_unknown=True)
-    if known_true:
+    if rules.trusts_rare_words and rare_words is not None:
         compare_ids(utt_ids, rare_words, "the list of rare words", lenient, allow_unknown=True)
+    tables = _count(utt_ids, references, hypotheses, listed, rare_words, rules)
+    return Score(convention, utt_ids, *tables, missing=missing, unknown=unknown)
+
+
+def _count(
+    utt_ids: Sequence[str],
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    listed: WordLists | None,
+    rare_words: WordLists | None,
+    rules: Convention,
+) -> Iterator[np.ndarray]:
+    """Yield the tables of a `Score`: errors, hotwords, list sizes."""
+    errors, hotwords, sizes = [], [], []
     for utt_id in utt_ids:
         ref, hyp = _words(references[utt_id], rules), _words(hypotheses[utt_id], rules)
-        biased = biased_words(_entries(truths, utt_id, rules), ref, known_true)
-        _add_errors(result, ref, hyp, biased, rules.rule)
-        _add_hotwords(result.hotword, count_hotwords(_entries(listed, utt_id, rules), ref, hyp))
-    return result
+        entries = _entries(listed, utt_id, rules)
+        rare = None if rare_words is None else _entries(rare_words, utt_id, rules)
+        errors.append(count_errors(ref, hyp, rules.biased_words(ref, entries, rare), rules.rule))
+        counts = count_hotwords(entries, ref, hyp)
+        hotwords.append((counts.tp, counts.tn, counts.fp, counts.fn))
+        sizes.append(len(entries))
+    for table in (errors, hotwords, sizes):
+        yield np.array(table, dtype=np.int64)
 
 
 def _words(text: str, rules: Convention) -> list[str]:
@@ -160,93 +237,21 @@ def _entries(lists: WordLists | None, utt_id: str, rules: Convention) -> Sequenc
     return [entry.upper() for entry in entries] if rules.upper_case else entries
 
 
-def _add_errors(result: Score, ref: list[str], hyp: list[str], biased: set[str], rule: AlignmentRule) -> None:
-    """Add the words and errors of one utterance to the three counts."""
-    result.utterances += 1
-    biased_refs = sum(word in biased for word in ref) if biased else 0
-    result.wer.ref_words += len(ref)
-    result.b_wer.ref_words += biased_refs
-    result.u_wer.ref_words += len(ref) - biased_refs
-    if ref == hyp:
-        return
-    result.sentence_errors += 1
-    for ref_word, hyp_word in align(ref, hyp, rule):
-        if ref_word == hyp_word:
-            continue
-        part = result.b_wer if (hyp_word if ref_word is None else ref_word) in biased else result.u_wer
-        for counts in (result.wer, part):
-            if ref_word is None:
-                counts.ins += 1
-            elif hyp_word is None:
-                counts.dels += 1
-            else:
-                counts.subs += 1
+def count_errors(
+    ref: Sequence[str], hyp: Sequence[str], biased: Collection[str], rule: AlignmentRule
+) -> tuple[list[int], list[int]]:
+    """Count the words and errors of one utterance.
 
-
-def _add_hotwords(total: KeywordCounts, counts: KeywordCounts) -> None:
-    total.tp += counts.tp
-    total.tn += counts.tn
-    total.fp += counts.fp
-    total.fn += counts.fn
-
-
-def format_table(result: Score) -> str:
-    """Return a score as a plain-text table with aligned columns."""
-    rows = [("", "error %", "ref words", "subs", "ins", "dels")]
-    for name, counts in (("WER", result.wer), ("U-WER", result.u_wer), ("B-WER", result.b_wer)):
-        cells = (counts.ref_words, counts.subs, counts.ins, counts.dels)
-        rows.append((name, _rate(counts.error_rate), *map(str, cells)))
-    keyword_rows = [("", "precision %", "recall %", "F1 %", "tp", "fp", "fn", "tn")]
-    for name, counts in (("hotwords", result.hotword), ("pruning", result.pruning)):
-        if counts is not None:
-            rates = (_rate(counts.precision), _rate(counts.recall), _rate(counts.f1))
-            keyword_rows.append((name, *rates, *map(str, (counts.tp, counts.fp, counts.fn, counts.tn))))
-    title = (
-        f"{result.utterances} utterances, convention {result.convention}, "
-        f"sentence error rate {_rate(result.sentence_error_rate)} %"
-    )
-    return "\n".join([title, "", *_aligned(rows), "", *_aligned(keyword_rows)])
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]
-
-
-NORMALIZATIONS = {
-    "none": "none: words as they are",
-    "en": "transformers' EnglishTextNormalizer, without its table of British spellings",
-    "zh": "transformers' BasicTextNormalizer, then one token for each Chinese character or run of others",
-}
-"""What each value of ``--normalize`` does, for people."""
-
-_CHINESE_CHARACTER = re.compile("([\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
-
-
-def text_normalizer(name: str) -> Callable[[str], str]:
-    """Return the function that prepares texts and list entries for scoring.
-
-    Args:
-        name: a key of NORMALIZATIONS. With "zh" the error rates are those of characters.
-
-    Raises:
-        ConfigError: the name is unknown.
+    Returns: for the unbiased and for the biased words, reference words, substitutions, insertions, deletions.
     """
-    if name not in NORMALIZATIONS:
-        raise ConfigError(f"unknown normalisation {name!r}: expected one of {', '.join(NORMALIZATIONS)}.")
-    if name == "none":
-        return lambda text: text
-    # Imported here: it takes a second, which scoring without normalisation need not spend.
-    from transformers.models.whisper.english_normalizer import BasicTextNormalizer, EnglishTextNormalizer
-
-    if name == "en":
-        return EnglishTextNormalizer({})
-    basic = BasicTextNormalizer()
-    return lambda text: " ".join(_CHINESE_CHARACTER.sub(r" \1 ", basic(text)).split())
+    parts = [len(ref), 0, 0, 0], [0, 0, 0, 0]
+    if biased:
+        parts[BIASED][0] = sum(word in biased for word in ref)
+        parts[UNBIASED][0] -= parts[BIASED][0]
+    if ref == hyp:
+        return parts
+    for ref_word, hyp_word in align(ref, hyp, rule):
+        if ref_word != hyp_word:
+            judged, kind = (hyp_word, 2) if ref_word is None else (ref_word, 3 if hyp_word is None else 1)
+            parts[judged in biased][kind] += 1
+    return parts

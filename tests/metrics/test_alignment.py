@@ -5,7 +5,18 @@ from collections import Counter
 
 import pytest
 
-from funasr_sap.metrics.alignment import DELETION, DIAGONAL, INSERTION, IS21_RULE, SLIDESPEECH_RULE, align
+from funasr_sap.metrics.alignment import (
+    DELETION,
+    DIAGONAL,
+    INSERTION,
+    IS21_RULE,
+    SLIDESPEECH_RULE,
+    AlignmentRule,
+    align,
+)
+
+UNEQUAL_RULE = AlignmentRule(4, 2, 5, (INSERTION, DIAGONAL, DELETION))
+RULES = {"is21": IS21_RULE, "slidespeech": SLIDESPEECH_RULE, "unequal": UNEQUAL_RULE}
 
 
 def plain_align(ref, hyp, rule):
@@ -58,15 +69,27 @@ def random_pair(rng):
     return ref, hyp
 
 
-@pytest.mark.parametrize("rule", [IS21_RULE, SLIDESPEECH_RULE], ids=["is21", "slidespeech"])
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_counts_equal_those_of_the_full_programme(rule):
     rng = random.Random(20210)
-    for _ in range(6000):
+    for _ in range(2000):
         ref, hyp = random_pair(rng)
         pairs = align(ref, hyp, rule)
         assert [r for r, _ in pairs if r is not None] == ref
         assert [h for _, h in pairs if h is not None] == hyp
         assert counted_words(pairs) == counted_words(plain_align(ref, hyp, rule)), (ref, hyp)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_long_sequences_with_few_errors_need_only_a_band(rule):
+    rng = random.Random(20240)
+    for _ in range(60):
+        ref = rng.choices("abcdefgh", k=rng.randint(30, 50))
+        hyp = list(ref)
+        for _ in range(rng.randint(1, 12)):
+            at = rng.randint(0, len(hyp))
+            hyp[at : at + rng.randint(0, 2)] = rng.choices("abcdefgh", k=rng.randint(0, 2))
+        assert counted_words(align(ref, hyp, rule)) == counted_words(plain_align(ref, hyp, rule)), (ref, hyp)
 
 
 def test_last_words_stay_in_where_a_deletion_wins_ties():

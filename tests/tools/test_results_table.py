@@ -55,6 +55,14 @@ def test_bars_in_conditions_do_not_break_the_table(row, capsys):
     assert r"| a\|b " in capsys.readouterr().out
 
 
+def test_intervals_follow_their_rates(tmp_path, capsys):
+    result = {name: {"error_rate": 5.0} for name in ("wer", "u_wer", "b_wer")}
+    result["bootstrap"] = {"wer": [4, 6.125], "u_wer": [4.5, 5], "b_wer": None}
+    (tmp_path / "a.json").write_text(json.dumps(result))
+    main([f"--row=a={tmp_path / 'a.json'}"])
+    assert "| 5.00 [4.00, 6.12] | 5.00 [4.50, 5.00] | 5.00 - |" in capsys.readouterr().out
+
+
 def test_bad_rows_are_errors(tmp_path, capsys):
     for bad in ("no path", "=x.json", "label="):
         with pytest.raises(ConfigError, match='expected "condition='):
