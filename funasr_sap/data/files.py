@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from funasr_sap.errors import DataError
 
 
 @contextlib.contextmanager
@@ -32,6 +35,30 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         os.unlink(temporary)
         if isinstance(error, OSError) and error.filename is None:  # a write does not say to which file
             error.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Make a temporary folder beside ``path`` that takes its place only when the block ends well.
+
+    Args:
+        path: the folder to make; it must not exist, or be empty.
+
+    Raises:
+        DataError: something is there already: files of two data sets in one folder would be joined.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError(f"{path} exists already, expected no folder; remove it, or name another one")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        yield Path(temporary)
+        os.chmod(temporary, 0o777 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary)
         raise
 
 

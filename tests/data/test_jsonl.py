@@ -160,7 +160,7 @@ GOOD = {"key": "ok", "source": "a.wav"}
         ({"key": "u", "source": "a.wav", "hotwords": [1]}, "expected a list of words"),
         ({"key": "u", "source": "a.wav", "source_len": -1}, '"source_len" is -1'),
         ({"key": "u", "source": "a.wav", "speech_length": 1.5}, '"speech_length" is 1.5'),
-        ({"key": "u", "source": "a.wav", "speech_length": float("inf")}, '"speech_length" is Infinity'),
+        ({"key": "u", "source": "a.wav", "speech_length": float("inf")}, "not JSON"),
         ({"key": "u", "messages": "x"}, '"messages" is not a list'),
         ({"key": "u", "messages": []}, "expected one user message"),
         (chat("no audio", "x"), "expected one audio path"),
@@ -202,3 +202,40 @@ def test_bad_utterances_are_not_written(tmp_path, utterances):
     with pytest.raises(DataError, match="cannot write"):
         write_jsonl(path, utterances)
     assert path.read_text() == "old"
+
+
+CONTEXT_TAGS = "<|startofcontext|>x<|endofcontext|>"
+SPEECH_TAGS = "<|startofspeech|>!b.wav<|endofspeech|>"
+
+
+@pytest.mark.parametrize(
+    ("record", "source", "hotwords"),
+    [
+        (chat(f"<|startofspeech|>!a{CONTEXT_TAGS}.wav<|endofspeech|>"), f"a{CONTEXT_TAGS}.wav", None),
+        (chat(f"<|startofcontext|>{SPEECH_TAGS}, y<|endofcontext|><|startofspeech|>!a.wav<|endofspeech|>"),
+         "a.wav", (SPEECH_TAGS, "y")),
+        (chat(f"<|startofspeech|>!a.wav<|endofspeech|><|startofcontext|>{SPEECH_TAGS}<|endofcontext|>"),
+         "a.wav", (SPEECH_TAGS,)),
+        (chat(f"<audio><|startofcontext|>{CONTEXT_TAGS}, <audio>b</audio><|endofcontext|>", audios="a.wav"),
+         "a.wav", (CONTEXT_TAGS, "<audio>b</audio>")),
+    ],
+)  # fmt: skip
+def test_tags_inside_a_frame_are_data(tmp_path, record, source, hotwords):
+    (utterance,) = read_jsonl(lines(tmp_path / "a.jsonl", record | {"key": "u"}))
+    assert (utterance.source, utterance.hotwords) == (source, hotwords)
+
+
+def test_ids_of_a_one_line_array_are_told_apart(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([GOOD, {"key": "other", "source": "b.wav"}, GOOD]))
+    with pytest.raises(DataError, match=r"a\.json:1, entry 3: the id 'ok' is on line 1 already"):
+        read_jsonl(path)
+
+
+def test_texts_that_utf8_cannot_hold_are_bad_lines(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"key": "u", "source": "a.wav", "target": "\\ud800"}\n' + "[" * 100_000 + "\n")
+    with pytest.raises(
+        DataError, match=r"2 bad line\(s\):\n.*:1: not JSON: .*surrogate.*\n.*:2: not JSON: depth"
+    ):
+        read_jsonl(path)

@@ -1,0 +1,26 @@
+"""One utterance of a data set: what all formats of `funasr_sap.data.formats` read to and write from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance of a data set.
+
+    Attributes:
+        key: its id, without blanks.
+        source: the audio, as the data set names it (a path, a URL); None where it names none.
+        text: the reference transcript, None where the line has none.
+        hotwords: the biasing list, None = not known.
+        keywords: the rare words, that is the true part of the biasing list; None = not known.
+        speech_length: in frames of 10 ms, None = not known.
+        text_length: in tokens of the LLM (or words, see `funasr_sap.data.scp2jsonl`), None = not known.
+    """
+
+    key: str
+    source: str | None
+    text: str | None
+    hotwords: tuple[str, ...] | None = None
+    keywords: tuple[str, ...] | None = None
+    speech_length: int | None = None
+    text_length: int | None = None
