@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from funasr_sap.data.kaldi import iter_lines
@@ -122,6 +123,20 @@ def spoken_phrases(texts: Iterable[str], longest: int) -> set[str]:
         for first, (start, _) in enumerate(spans):
             phrases.update(text[start:end] for _, end in spans[first : first + longest])
     return phrases
+
+
+def common_words(texts: Iterable[str], num: int) -> list[str]:
+    """List the ``num`` most frequent words of transcripts, frequent ones first, ties in alphabetical order.
+
+    The common-5k of is21_deep_bias is that of the LibriSpeech training transcripts.
+    """
+    counts = Counter(word for text in texts for word in text.split())
+    return sorted(counts, key=lambda word: (-counts[word], word))[:num]
+
+
+def rare_words(text: str, common: Collection[str]) -> list[str]:
+    """List the words of a transcript that are not common, in the order spoken, each once."""
+    return [word for word in dict.fromkeys(text.split()) if word not in common]
 
 
 def read_words(path: str | os.PathLike) -> list[str]:

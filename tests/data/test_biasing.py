@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funasr_sap.data.biasing import draw_biasing_list, make_biasing_lists, read_words, spoken_phrases
+from funasr_sap.data.biasing import (
+    common_words,
+    draw_biasing_list,
+    make_biasing_lists,
+    rare_words,
+    read_words,
+    spoken_phrases,
+)
+from funasr_sap.data.biasing_tsv import iter_biasing_tsv
 from funasr_sap.data.kaldi import read_biasing_list
 from funasr_sap.errors import DataError
 
+IS21 = Path(__file__).parents[3] / "shared" / "data" / "is21_deep_bias"
 POOL = [f"word{number}" for number in range(1000)]
 
 
@@ -121,6 +130,28 @@ def test_read_words(tmp_path):
     path.write_bytes(b"ok\n\xff\n")
     with pytest.raises(DataError, match="words:2: byte 1"):
         read_words(path)
+
+
+def test_common_words_are_sorted_by_count_then_spelling():
+    texts = ["b a c a", "", "c  b d"]
+    assert common_words(texts, 9) == ["a", "b", "c", "d"]
+    assert common_words(texts, 2) == ["a", "b"]
+    assert common_words([], 5) == []
+
+
+def test_rare_words_are_those_beyond_the_common_ones():
+    assert rare_words("the cat the hat a cat", {"the", "a"}) == ["cat", "hat"]
+    assert rare_words("", {"the"}) == []
+
+
+@pytest.mark.skipif(not IS21.is_dir(), reason="needs shared/data/is21_deep_bias, which no clone has")
+def test_rare_words_are_those_of_the_published_lists():
+    common = set(read_words(IS21 / "words" / "common_words_5k.txt"))
+    problems = []
+    published = list(iter_biasing_tsv(IS21 / "ref" / "test-clean.biasing_100.tsv", problems))
+    assert not problems and len(published) == 2620
+    for each in published:
+        assert set(rare_words(each.text, common)) == set(each.keywords)
 
 
 def test_tool(tmp_path, capsys):

@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +18,9 @@ SCRIPT = ROOT / "egs" / "slidespeech" / "local" / "prepare_slidespeech.py"
 FILES = ("segments", "text", "keywords")
 
 
-def prepare(root, output, corpus="S95"):
-    command = [sys.executable, SCRIPT, "--corpus", corpus, "--data-root", root, "--output-dir", output]
+def prepare(root, output, *options):
+    command = [sys.executable, SCRIPT, "--corpus", "S95", "--data-root", root, "--output-dir", output]
+    command += options
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
 
@@ -28,15 +31,14 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slidespeech")
     for split, published in (("train", "S95"), ("dev", "dev"), ("test", "test")):
         source = folder / "mini" / split
-        make_corpus(source, split, utterances=6, seed=1, jobs=1, talks=True)
+        make_corpus(source, split, utterances=14 if split == "test" else 6, seed=1, jobs=1, talks=True)
         target = folder / "corpus" / "related_files" / published
         target.mkdir(parents=True)
         talks = source / "talks"
         shutil.copyfile(talks / "segments", target / "segments")
-        lines = (talks / "text").read_text(encoding="utf-8").upper().splitlines()
-        ids = (line.split()[0] for line in (talks / "text").read_text(encoding="utf-8").splitlines())
         shouted = (
-            f"{utt_id}  {line.split(maxsplit=1)[1]}\n" for utt_id, line in zip(ids, lines, strict=True)
+            f"{utt_id}  {text.upper().replace(' ', ',  ', 1)}.\n"
+            for utt_id, text in read_kaldi(talks / "text").items()
         )
         (target / "text").write_text("".join(shouted), encoding="utf-8")
         shutil.copyfile(talks / "biasing_list", target / "keywords")
@@ -50,18 +52,21 @@ def corpus(made, tmp_path):
     return Path(shutil.copytree(made / "corpus", tmp_path / "corpus"))
 
 
+def cleaned(words):
+    """What clean-up makes of the mini corpus' words: ASCII, no apostrophes."""
+    return list(dict.fromkeys(filter(None, (re.sub(r"[^a-z0-9]", "", word.lower()) for word in words))))
+
+
 def test_sets_are_written(made, tmp_path):
     done = prepare(made / "corpus", tmp_path)
     assert done.returncode == 0, done.stderr
     for split in ("train", "dev", "test"):
         source = made / "mini" / split
         assert read_kaldi(tmp_path / split / "text") == read_kaldi(source / "text")
-        offered = {
-            utt_id: [word.lower() for word in words]
-            for utt_id, words in read_biasing_list(source / "biasing_list").items()
-        }
         written = read_biasing_list(tmp_path / split / "biasing_list")
-        assert written == {utt_id: list(dict.fromkeys(words)) for utt_id, words in offered.items()}
+        offered = read_biasing_list(source / "biasing_list")
+        assert written == {utt_id: cleaned(words) for utt_id, words in offered.items()}
+        assert read_biasing_list(tmp_path / split / "biasing_list.slides1") == written
         spoken = read_biasing_list(tmp_path / split / "keywords")
         for utt_id, rare_words in read_biasing_list(source / "keywords").items():
             # OCR may have misread a rare word; a common word of a slide is a keyword too.
@@ -69,6 +74,60 @@ def test_sets_are_written(made, tmp_path):
     words = (tmp_path / "distractors").read_text(encoding="utf-8").splitlines()
     lists = read_biasing_list(tmp_path / "train" / "biasing_list").values()
     assert words == sorted({word for each in lists for word in each})
+
+
+def test_clean_up_keeps_letters_digits_and_apostrophes(corpus, tmp_path):
+    folder = corpus / "related_files" / "dev"
+    utt_id = next(iter(read_kaldi(folder / "text")))
+    for name, line in (
+        ("text", "IT'S  the State-of-the-Art，C++ MODEL, 3.5 times!"),
+        ("keywords", "State-of-the-art$C++$it's$...$MODEL，$absent"),
+    ):
+        lines = (folder / name).read_text(encoding="utf-8").splitlines()
+        lines = [f"{utt_id} {line}" if each.split()[0] == utt_id else each for each in lines]
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert prepare(corpus, tmp_path / "out").returncode == 0
+    assert read_kaldi(tmp_path / "out/dev/text")[utt_id] == "it's the stateoftheart c model 35 times"
+    offered = read_biasing_list(tmp_path / "out/dev/biasing_list")[utt_id]
+    assert offered == ["stateoftheart", "c", "it's", "model", "absent"]
+    assert read_biasing_list(tmp_path / "out/dev/keywords")[utt_id] == ["stateoftheart", "c", "it's", "model"]
+
+
+def test_five_slides_with_and_without_ocr(made, corpus, tmp_path):
+    """Words of two slides on either side: from the OCR, or from keywords that are those of a single slide."""
+    source = made / "mini" / "test"
+    slides = list(map(json.loads, (source / "talks" / "slides.jsonl").read_text("utf-8").splitlines()))
+    segments = read_segments(source / "talks" / "segments")
+    shown = {
+        utt_id: next(i for i, slide in enumerate(slides) if slide["start"] <= segment.start < slide["end"])
+        for utt_id, segment in segments.items()
+    }
+    ocr = [cleaned(slide["ocr"]) for slide in slides]
+    assert len(ocr) > 2
+    keywords = corpus / "related_files" / "test" / "keywords"
+    lines = (f"{utt_id} {'$'.join(ocr[index])}\n" for utt_id, index in shown.items())
+    keywords.write_text("".join(lines), encoding="utf-8")
+    wanted = {
+        utt_id: {word for words in ocr[max(0, index - 2) : index + 3] for word in words}
+        for utt_id, index in shown.items()
+    }
+    assert prepare(corpus, tmp_path / "out", "--slides", "5").returncode == 0
+    merged = read_biasing_list(tmp_path / "out/test/biasing_list.slides5")
+    assert {utt_id: set(words) for utt_id, words in merged.items()} == wanted
+    assert read_biasing_list(tmp_path / "out/test/biasing_list") == {u: ocr[i] for u, i in shown.items()}
+    # With the OCR, nothing need be said of the slides in the keywords.
+    keywords.write_text("".join(f"{utt_id} own\n" for utt_id in shown), encoding="utf-8")
+    shutil.copyfile(source / "talks" / "slides.jsonl", keywords.with_name("slides.jsonl"))
+    assert prepare(corpus, tmp_path / "out", "--slides", "5").returncode == 0
+    merged = read_biasing_list(tmp_path / "out/test/biasing_list.slides5")
+    assert {utt_id: set(words) for utt_id, words in merged.items()} == {
+        utt_id: {"own"} | words for utt_id, words in wanted.items()
+    }
+
+
+def test_an_even_number_of_slides_is_refused(made, tmp_path):
+    done = prepare(made / "corpus", tmp_path, "--slides", "4")
+    assert done.returncode == 2 and "got '4', expected 1, 3, 5" in done.stderr
 
 
 def test_wavs_are_cut_at_their_segments(made, tmp_path):
@@ -119,6 +178,19 @@ def test_no_data_root_is_named(tmp_path):
     done = prepare("", tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr.startswith("error: SlideSpeech S95: no --data-root is given; ")
+
+
+def test_a_run_that_failed_goes_on_where_it_stopped(corpus, tmp_path):
+    wav = next((corpus / "wav" / "test").glob("*.wav"))
+    audio = wav.read_bytes()
+    wav.write_bytes(b"RIFF")
+    assert prepare(corpus, tmp_path / "out").returncode == 1
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.wav")}
+    assert {path.parts[-4] for path in before} == {"train", "dev"}
+    wav.write_bytes(audio)
+    assert prepare(corpus, tmp_path / "out").returncode == 0
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.wav")}
+    assert before.items() < after.items() and len(after) == 6 + 6 + 14
 
 
 def test_bad_audio_and_lonely_utterances_are_named(corpus, tmp_path):

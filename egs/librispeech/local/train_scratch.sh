@@ -1,0 +1,1 @@
+../../slidespeech/local/train_scratch.sh
