@@ -10,7 +10,7 @@ import logging
 import os
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -74,7 +74,8 @@ def prepare_staged_data(
         How much of which source is where.
 
     Raises:
-        DataError: bad lines, an id twice in the four files, an empty domain set.
+        DataError: bad lines, an id twice in the four files, audio both in training and validation sets, an
+            empty domain set.
         ConfigError: a ratio that cannot be made.
     """
     _check_unit(by)
@@ -150,10 +151,23 @@ def _parse_ratio(ratio: str) -> Fraction:
 def _read_all(
     files: Mapping[tuple[str, str], str | os.PathLike], need_length: bool
 ) -> dict[tuple[str, str], list[Line]]:
-    """Index the four files; every bad line of them, and every id that comes twice, goes into one error."""
+    """Index the four files; bad lines, ids that come twice and audio on both sides go into one error."""
     problems: list[str] = []
-    places: dict[str, str] = {}
-    lines = {key: _index(os.fspath(path), places, problems, need_length) for key, path in files.items()}
+    ids: dict[str, str] = {}
+    audio: dict[str, tuple[str, str]] = {}
+    lines = {}
+    for (source, split), path in files.items():
+        lines[source, split] = []
+        for place, line, utt_id, wav in _index(os.fspath(path), problems, need_length):
+            lines[source, split].append(line)
+            first = ids.setdefault(utt_id, place)
+            other, there = audio.setdefault(wav, (split, place))
+            if first != place:
+                problems.append(f"{place}: the id {utt_id!r} is in {first} already")
+            elif other != split:
+                problems.append(
+                    f"{place}: the audio {wav!r} is in {there}; training would see validation data"
+                )
     if problems:
         raise DataError.from_lines("cannot mix the data", problems)
     empty = [str(files["domain", split]) for split in SPLITS if not lines["domain", split]]
@@ -162,9 +176,9 @@ def _read_all(
     return lines
 
 
-def _index(path: str, places: dict[str, str], problems: list[str], need_length: bool) -> list[Line]:
-    """List the lines of a file; ``places`` gets file and line of each id, ``problems`` what is wrong."""
-    lines, offset = [], 0
+def _index(path: str, problems: list[str], need_length: bool) -> Iterator[tuple[str, Line, str, str]]:
+    """Yield place, line, id and audio of each utterance; ``problems`` gets what is wrong."""
+    offset = 0
     with open(path, "rb") as stream:
         for number, raw in enumerate(stream, 1):
             place, start = f"{path}:{number}", offset
@@ -174,19 +188,15 @@ def _index(path: str, places: dict[str, str], problems: list[str], need_length: 
             if not content.strip():
                 continue
             try:
-                utt_id, frames = _identify(content, need_length)
+                utt_id, wav, frames = _identify(content, need_length)
             except ValueError as error:
                 problems.append(f"{place}: {error}")
                 continue
-            first = places.setdefault(utt_id, place)
-            if first != place:
-                problems.append(f"{place}: the id {utt_id!r} is in {first} already")
-            lines.append(Line(path, start + mark, len(content), frames))
-    return lines
+            yield place, Line(path, start + mark, len(content), frames), utt_id, wav
 
 
-def _identify(content: bytes, need_length: bool) -> tuple[str, int | None]:
-    """Return an utterance's id (its audio where the line has no key) and its frames of 10 ms."""
+def _identify(content: bytes, need_length: bool) -> tuple[str, str, int | None]:
+    """Return an utterance's id (its audio where the line has no key), its audio and its frames of 10 ms."""
     try:
         record = json.loads(content.decode("utf-8"))
     except json.JSONDecodeError as error:
@@ -195,7 +205,7 @@ def _identify(content: bytes, need_length: bool) -> tuple[str, int | None]:
     frames = length_of(record, "speech_length", "source_len")
     if frames is None and need_length:
         raise ValueError("no speech_length or source_len, which mixing by hours needs")
-    return key_of(record) or source, frames
+    return key_of(record) or source, source, frames
 
 
 def _draw(general: Sequence[Line], wanted: Fraction, by: str, rng: random.Random) -> list[Line]:

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import tokenizers
 
 from funasr_sap.data.jsonl import read_jsonl
+from funasr_sap.data.kaldi import write_kaldi
 from funasr_sap.data.scp2jsonl import Scp2JsonlOptions, scp2jsonl, speech_length, split_words
 from funasr_sap.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "scp2jsonl.py"
+TOKENIZER = ROOT / "funasr_sap" / "pretrained" / "sap2_tiny" / "tokenizer"
 
 
 def write_wav(path, samples=16000, rate=16000, channels=1):
@@ -167,18 +170,42 @@ def test_processes_give_what_one_gives(tmp_path):
     assert [each.speech_length for each in read_jsonl(tmp_path / "out.jsonl")] == list(range(1, 301))
 
 
-def test_tokenizer_directory(data, tmp_path):
-    tokenizers = pytest.importorskip("tokenizers")
-    transformers = pytest.importorskip("transformers")
-    model = tokenizers.models.WordLevel({"one": 0, "two": 1, "[UNK]": 2}, unk_token="[UNK]")
-    tokenizer = tokenizers.Tokenizer(model)
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    directory = tmp_path / "tokenizer"
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
-        directory
+def test_tokens_are_those_of_the_model_directory(data):
+    from transformers import AutoTokenizer
+
+    texts = {"a": "photosynthesis, naïve é", "b": "你好 world <|im_end|>", "c": ""}
+    write_kaldi(data / "text", texts)
+    scp2jsonl(options(data, tokenizer=str(TOKENIZER)))
+    theirs = AutoTokenizer.from_pretrained(TOKENIZER, local_files_only=True)
+    expected = [len(theirs.tokenize(texts[name])) for name in "cab"]
+    assert [each.text_length for each in read_jsonl(data / "out.jsonl")] == expected
+
+
+def test_a_tokenizer_that_truncates_and_pads_still_counts_all(data, tmp_path):
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({"one": 0, "two": 1, "[UNK]": 2}, unk_token="[UNK]")
     )
-    scp2jsonl(options(data, tokenizer=str(directory)))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(1)
+    tokenizer.enable_padding(length=4)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    scp2jsonl(options(data, tokenizer=str(tmp_path)))
     assert [each.text_length for each in read_jsonl(data / "out.jsonl")] == [0, 2, 2]
+
+
+@pytest.mark.parametrize("content", [None, "{}"])
+def test_a_directory_without_a_tokenizer(data, tmp_path, content):
+    (tmp_path / "empty").mkdir()
+    if content:
+        (tmp_path / "empty" / "tokenizer.json").write_text(content)
+    with pytest.raises(ConfigError, match="no tokenizer in"):
+        scp2jsonl(options(data, tokenizer=str(tmp_path / "empty")))
+
+
+def test_the_name_that_fun_asr_has_for_jobs(data):
+    assert scp2jsonl(options(data, max_workers=1)) == (3, 0)
+    with pytest.raises(ConfigError, match="jobs is 0"):
+        scp2jsonl(options(data, max_workers=0))
 
 
 def test_main(data, capsys):

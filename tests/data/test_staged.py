@@ -127,6 +127,18 @@ def test_an_id_is_in_one_file_only(tmp_path, where):
     assert not (tmp_path / "staged").exists()
 
 
+def test_audio_is_on_one_side_only(tmp_path):
+    files = make(tmp_path)
+    again = {"key": "again", "source": "general_train_3.wav", "source_len": 1}
+    with files["general", "train"].open("a") as stream:  # two tasks on one audio are no mistake
+        stream.write(json.dumps(again) + "\n")
+    prepare_staged_data(files, tmp_path / "staged")
+    with files["domain", "val"].open("a") as stream:
+        stream.write(json.dumps(again | {"key": "leak"}) + "\n")
+    with pytest.raises(DataError, match=r"domain_val.jsonl:6: the audio 'general_train_3.wav' is in .*:4; "):
+        prepare_staged_data(files, tmp_path / "staged")
+
+
 def test_lines_without_key_are_told_apart_by_their_audio(tmp_path):
     files = make(tmp_path)
     for path, folder in ((files["domain", "train"], "x"), (files["domain", "val"], "y")):
@@ -185,9 +197,9 @@ def test_hours_are_unknown_without_lengths(tmp_path):
     assert row.split() == ["1", "train", "50:50", "domain", "1", "50.0%", "?", "?"]
 
 
-@pytest.mark.parametrize("dash", ["-", "_"])
-def test_tool(tmp_path, capsys, dash):
-    files = make(tmp_path)
+@pytest.mark.parametrize(("dash", "kind"), [("-", "source"), ("_", "messages")])
+def test_tool(tmp_path, capsys, dash, kind):
+    files = make(tmp_path, kind=kind)
     main = runpy.run_path(str(TOOL))["main"]
     arguments = [f"--{source}{dash}{split}={files[source, split]}" for source, split in KEYS]
     main([*arguments, f"--output{dash}dir={tmp_path}/staged", "--ratios", "50:50", "0:100", "--by", "hours"])
