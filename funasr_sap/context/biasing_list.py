@@ -11,7 +11,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
+from funasr_sap.context import phonetics
+from funasr_sap.context.keyword_index import KeywordIndex
 from funasr_sap.errors import DataError
 
 CHINESE = re.compile("[\u3400-\u9fff]")
@@ -125,8 +128,26 @@ class BiasingList:
                 self.words.append(word)
                 self.ids.append(ids)
 
+    @classmethod
+    def restore(cls, **attributes) -> "BiasingList":
+        """Put together a list whose keywords were cleaned and spelt before."""
+        restored = cls.__new__(cls)
+        vars(restored).update(attributes)
+        return restored
+
     def __len__(self):
         return len(self.words)
+
+    @functools.cached_property
+    def index(self) -> KeywordIndex:
+        """What a long list is searched with; built when it is first needed."""
+        return KeywordIndex.build(self.ids)
+
+    @functools.cached_property
+    def by_sound(self) -> "BiasingList":
+        """The same keywords spelt in the sounds of ``phonetics``; one without any is never heard."""
+        ids = [tuple(phonetics.spell(word)) or (phonetics.UNHEARD,) for word in self.words]
+        return BiasingList.restore(words=self.words, ids=ids)
 
 
 @functools.lru_cache(maxsize=1 << 18)
@@ -141,17 +162,22 @@ def encode_keyword(tokenizer, word: str) -> tuple[int, ...]:
 
 
 def pad_lists(lists: list[BiasingList], device=None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack the pieces of several biasing lists.
-
-    Returns:
-        pieces: (B, N, L) long, 0 where padded; B is 1 when all lists are one object.
-        mask: (B, N, L) bool; a padded keyword has no valid piece.
-    """
+    """Stack the pieces of several biasing lists as ``pad_ids`` does; B is 1 when all are one object."""
     if all(each is lists[0] for each in lists):
         lists = lists[:1]
-    num = max(len(each) for each in lists)
-    length = max((len(ids) for each in lists for ids in each.ids), default=1)
-    padded = [[[*ids, *[-1] * (length - len(ids))] for ids in each.ids] for each in lists]
-    padded = [rows + [[-1] * length] * (num - len(rows)) for rows in padded]
-    pieces = torch.tensor(padded, dtype=torch.long, device=device).view(len(lists), num, length)
-    return pieces.clamp(min=0), pieces >= 0
+    return pad_ids([each.ids for each in lists], device)
+
+
+def pad_ids(ids: list[list[tuple[int, ...]]], device=None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack the pieces of B times N keywords.
+
+    Returns:
+        pieces: (B, N, L) long, 0 where padded.
+        mask: (B, N, L) bool; a padded keyword has no valid piece.
+    """
+    lengths = [torch.tensor([len(each) for each in row], dtype=torch.long) for row in ids]
+    longest = max((len(each) for row in ids for each in row), default=1)
+    mask = torch.arange(longest) < pad_sequence(lengths, batch_first=True)[..., None]
+    pieces = torch.zeros(mask.shape, dtype=torch.long)
+    pieces[mask] = torch.tensor([piece for row in ids for each in row for piece in each], dtype=torch.long)
+    return pieces.to(device), mask.to(device)

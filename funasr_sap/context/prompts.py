@@ -18,17 +18,33 @@ IGNORE = -100  # label of a token that is not learned, as transformers has it
 TASKS = ("transcribe", "transcribe_with_context", "prune", "joint")
 
 
-@functools.lru_cache(maxsize=1)
-def load_prompts() -> dict:
-    """Read the table of prompts."""
-    return yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(encoding="utf-8"))
+STYLES = ("sap2", "sap2_asr", "fun_asr_nano", "qwen2_audio", "mala_asr", "osum")
 
 
-def special_tokens() -> list[str]:
+@functools.lru_cache(maxsize=len(STYLES))
+def load_prompts(style: str = "sap2") -> dict:
+    """Read the table of prompts of one style.
+
+    Raises:
+        ConfigError: for an unknown style.
+    """
+    table = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(encoding="utf-8"))
+    styles = table.pop("styles")
+    if style != "sap2" and style not in styles:
+        raise ConfigError(f"prompt_conf.style: expected one of {', '.join(STYLES)}, got {style!r}")
+    return table | styles.get(style, {})
+
+
+def tags(style: str = "sap2") -> list[str]:
+    """List the special tokens that stand around audio and context, in the order of the table."""
+    return [tag for pair in load_prompts(style)["tags"].values() for tag in pair]
+
+
+def special_tokens(style: str = "sap2") -> list[str]:
     """List every special token that the prompts use, in the order of the table."""
-    prompts = load_prompts()
+    prompts = load_prompts(style)
     found = re.findall(r"<\|[^|]*\|>", prompts["chat"] + prompts["end"])
-    return list(dict.fromkeys(found + [tag for pair in prompts["tags"].values() for tag in pair]))
+    return list(dict.fromkeys(found + tags(style)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,22 +69,31 @@ class PromptBatch:
 class PromptTemplate:
     """The prompts of one tokenizer.
 
+    The styles "sap2" and "sap2_asr" (in Qwen2-Audio's chat) write the context between tags, where it can be
+    pooled. The others speak the prompt that
+    published weights were trained with: their keywords are part of the text, and tokenised with it.
+
     Args:
-        tokenizer: a transformers tokenizer that knows ``special_tokens()``.
+        tokenizer: a transformers tokenizer that knows ``special_tokens(style)``.
+        style: one of ``STYLES``.
+        itn: ask for written forms (digits, punctuation), in the styles that can ask for spoken ones.
+        name_language: name the language, in the styles that can.
 
     Raises:
-        ConfigError: when the tokenizer lacks one of them.
+        ConfigError: when the tokenizer lacks a special token, and for an unknown style.
     """
 
     AUDIO, CONTEXT = -1, -2  # places in a list of ids
 
-    def __init__(self, tokenizer):
-        self.tokenizer = tokenizer
+    def __init__(self, tokenizer, style: str = "sap2", itn: bool = True, name_language: bool = False):
+        self.tokenizer, self.table = tokenizer, load_prompts(style)
         known = tokenizer.get_vocab()
-        missing = [token for token in special_tokens() if token not in known]
+        missing = [token for token in special_tokens(style) if token not in known]
         if missing:
             raise ConfigError(f"the tokenizer lacks the special tokens {missing}; add them before training")
-        self.end_id = known[load_prompts()["end"]]
+        self.end_id = known[self.table["end"]]
+        self.spoken = "" if itn else self.table.get("spoken", "")
+        self.named = self.table.get("named", {}) if name_language else {}
         self._frames = {}
 
     def prompt_ids(self, task: str, language: str, num_audio: int, num_context: int) -> list[int]:
@@ -96,7 +121,7 @@ class PromptTemplate:
             ids: the token ids, keywords parted by the separator.
             owner: for each id, the position of its keyword, or -1 at a separator.
         """
-        separator = encode_text(self.tokenizer, load_prompts()["keywords"][language]["separator"].rstrip())
+        separator = encode_text(self.tokenizer, self.table["keywords"][language]["separator"].rstrip())
         ids, owner = [], []
         for position, keyword in enumerate(keywords):
             if position:
@@ -106,19 +131,49 @@ class PromptTemplate:
             owner += [position] * len(keyword)
         return ids, owner
 
+    def write_context(self, words: list[str], pieces: list[tuple[int, ...]], language: str):
+        """Write keywords as this style has them.
+
+        Args:
+            words: the keywords.
+            pieces: their token ids, as they are spelt in the middle of a sentence.
+            language: of the prompt.
+
+        Returns:
+            ids, owner: as ``context_ids``; where keywords are part of the text, all text between two special
+            tokens comes with them, with the owner -1.
+        """
+        if "context" in self.table["tags"]:
+            return self.context_ids(pieces, language)
+        segments = self._segments("transcribe_with_context", language)
+        before, after = next(part for part in segments if "{context}" in part).split("{context}")
+        text, spans = before, []
+        for word in words:
+            text += self._separator(language) if spans else ""
+            spans.append((len(text), len(text) + len(word)))
+            text += word
+        encoded = self.tokenizer(
+            text + after, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+        )
+        owner = [
+            next((i for i, (first, last) in enumerate(spans) if start < last and end > first), -1)
+            for start, end in encoded["offset_mapping"]
+        ]
+        return encoded["input_ids"], owner
+
     def join_keywords(self, keywords, language: str) -> str:
         """Write kept keywords as an answer."""
-        words = load_prompts()["keywords"][language]
+        words = self.table["keywords"][language]
         return words["separator"].join(keywords) or words["none"]
 
     def split_keywords(self, answer: str, language: str) -> list[str]:
         """Read kept keywords from an answer of the task ``prune``; one with a comma comes in its parts."""
-        none = load_prompts()["keywords"][language]["none"]
+        none = self.table["keywords"][language]["none"]
         return [] if answer.strip() == none else self.split_parts(answer, language)
 
     def split_parts(self, text: str, language: str) -> list[str]:
         """Split text at the separator of keywords, which a keyword may hold too."""
-        separator = load_prompts()["keywords"][language]["separator"].strip()
+        separator = self.table["keywords"][language]["separator"].strip()
         return [part.strip() for part in text.split(separator) if part.strip()]
 
     def split_joint(self, answer: str, language: str) -> tuple[str, str]:
@@ -153,7 +208,7 @@ class PromptTemplate:
         )
 
     def _entry(self, task: str, language: str) -> dict:
-        tasks = load_prompts()["tasks"]
+        tasks = self.table["tasks"]
         if task not in tasks:
             raise ConfigError(f"unknown task {task!r}; expected one of {', '.join(tasks)}")
         if language not in tasks[task]:
@@ -162,17 +217,27 @@ class PromptTemplate:
             )
         return tasks[task][language]
 
+    def _separator(self, language: str) -> str:
+        return self.table["keywords"][language]["separator"]
+
+    def _segments(self, task: str, language: str) -> list[str]:
+        """Cut a prompt at its special tokens and at the audio."""
+        user = self._entry(task, language)["user"]
+        user = user.replace("{spoken}", self.spoken).replace("{named}", self.named.get(language, ""))
+        for name, pair in self.table["tags"].items():
+            user = user.replace(f"{{{name}}}", f"{pair[0]}{{{name}}}{pair[1]}")
+        text = self.table["chat"].replace("{user}", user)
+        return [part for part in re.split(r"(\{audio\}|<\|[^|]*\|>)", text) if part]
+
     def _frame(self, task: str, language: str) -> list[int]:
         """Tokenise a prompt once: ids, with one ``AUDIO`` and at most one ``CONTEXT`` mark."""
         if (task, language) not in self._frames:
-            prompts = load_prompts()
-            text = prompts["chat"].format(user=self._entry(task, language)["user"])
             ids = []
-            for part in re.split(r"(\{audio\}|\{context\})", text):
-                if part in ("{audio}", "{context}"):
-                    first, last = prompts["tags"][part.strip("{}")]
-                    mark = self.AUDIO if part == "{audio}" else self.CONTEXT
-                    ids += [*self._prompt_part(first), mark, *self._prompt_part(last)]
+            for part in self._segments(task, language):
+                if part == "{audio}":
+                    ids.append(self.AUDIO)
+                elif "{context}" in part:  # with the text around it, where no tags part them
+                    ids.append(self.CONTEXT)
                 else:
                     ids += self._prompt_part(part)
             self._frames[task, language] = ids

@@ -1,123 +1,41 @@
-"""Coarse retrieval: what the CTC head says about each keyword of a biasing list.
+"""Coarse retrieval: from a biasing list of any length to the few keywords that the CTC head supports.
 
 Symbols:
     B   utterances of a batch       T   encoder frames        V   vocabulary
     N   keywords of a biasing list  L   pieces of the longest keyword
+    P   keywords whose evidence is weighed against each other      K   keywords kept
 
-A keyword is aligned with the CTC posteriors of the utterance, start and end free. Every frame costs
-its log posterior relative to the likeliest symbol of that frame, so that the greedy path costs 0 and a
-keyword that the speech spells costs little. Masks are bool, True = valid.
+A short list is aligned with the speech as a whole, a long one through its index; both find the same keywords.
+Masks are bool, True = valid.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-# Keywords aligned at once: bounds the memory at B * T * KEYWORDS_PER_CHUNK * L scores.
-KEYWORDS_PER_CHUNK = 2048
-# Stands for minus infinity, and stays finite when a few are added.
-IMPOSSIBLE = -1e4
+from funasr_sap.context import phonetics
+from funasr_sap.context.alignment import IMPOSSIBLE, Alignment, align_keywords
+from funasr_sap.context.biasing_list import BiasingList, pad_ids, pad_lists
+from funasr_sap.context.calibration import Calibration, log_share
 
-
-@dataclasses.dataclass(frozen=True)
-class Alignment:
-    """The best CTC path of each keyword, each field (B, N).
-
-    Attributes:
-        score: log posterior of the path relative to the frame-wise best path, at most 0.
-        start: its first frame.
-        end: its last frame.
-    """
-
-    score: torch.Tensor
-    start: torch.Tensor
-    end: torch.Tensor
-
-
-def align_keywords(
-    log_probs: torch.Tensor,
-    frame_mask: torch.Tensor,
-    pieces: torch.Tensor,
-    piece_mask: torch.Tensor,
-    blank: int = 0,
-) -> Alignment:
-    """Align every keyword with every utterance by its best CTC path.
-
-    Args:
-        log_probs: (B, T, V) CTC log posteriors.
-        frame_mask: (B, T) bool.
-        pieces: (B or 1, N, L) piece ids; 1 shares one biasing list.
-        piece_mask: (B or 1, N, L) bool, at least one piece a keyword.
-        blank: the CTC blank's id.
-
-    Returns:
-        The alignments; a keyword without pieces scores ``IMPOSSIBLE``.
-    """
-    log_probs = log_probs.float()
-    relative = log_probs - log_probs.amax(-1, keepdim=True)
-    relative = torch.where(frame_mask[..., None], relative, IMPOSSIBLE)
-    chunks = zip(pieces.split(KEYWORDS_PER_CHUNK, 1), piece_mask.split(KEYWORDS_PER_CHUNK, 1), strict=True)
-    parts = [_align_chunk(relative, p, m, blank) for p, m in chunks]
-    return Alignment(*(torch.cat(field, 1) for field in zip(*parts, strict=True)))
-
-
-def _align_chunk(relative, pieces, piece_mask, blank):
-    """Run the Viterbi recursion over frames for one chunk of keywords."""
-    batch, frames, _ = relative.shape
-    pieces = pieces.clamp(min=0).expand(batch, -1, -1)
-    _, num, length = pieces.shape
-    emit = relative.gather(2, pieces.reshape(batch, 1, -1).expand(-1, frames, -1)).view(
-        batch, frames, num, length
-    )
-    silence = relative[..., blank]
-    repeated = torch.zeros_like(pieces, dtype=torch.bool)
-    repeated[..., 1:] = pieces[..., 1:] == pieces[..., :-1]
-    last = (piece_mask.sum(-1).clamp(min=1) - 1).expand(batch, -1)[..., None]
-
-    piece = relative.new_full((batch, num, length), IMPOSSIBLE)  # best path that ends in piece l
-    gap = piece.clone()  # ... in a blank after piece l
-    piece_from = torch.zeros_like(pieces)  # the frame at which that path started
-    gap_from = piece_from.clone()
-    best = relative.new_full((batch, num), IMPOSSIBLE)
-    start, end = piece_from[..., 0].clone(), piece_from[..., 0].clone()
-    for t in range(frames):
-        before, before_from = _shift(gap, gap_from, 0.0, t)
-        direct, direct_from = _shift(piece, piece_from, IMPOSSIBLE, t)
-        direct = direct.masked_fill(repeated, IMPOSSIBLE)  # equal neighbours need a blank between them
-        before, before_from = _better(before, before_from, direct, direct_from)
-        stay, stay_from = _better(piece, piece_from, before, before_from)
-        gap, gap_from = _better(gap, gap_from, piece, piece_from)
-        gap = gap + silence[:, t, None, None]
-        piece, piece_from = stay + emit[:, t], stay_from
-        score = piece.gather(2, last)[..., 0]
-        better = score > best
-        best = torch.where(better, score, best)
-        start = torch.where(better, piece_from.gather(2, last)[..., 0], start)
-        end = end.masked_fill(better, t)
-    best = best.masked_fill(~piece_mask.any(-1).expand(batch, -1), IMPOSSIBLE)
-    return best, start, end
-
-
-def _shift(score, origin, first, frame):
-    """Move each state to the next piece; the first piece begins a new path at this frame."""
-    score = torch.cat([torch.full_like(score[..., :1], first), score[..., :-1]], -1)
-    origin = torch.cat([torch.full_like(origin[..., :1], frame), origin[..., :-1]], -1)
-    return score, origin
-
-
-def _better(a, a_from, b, b_from):
-    """Keep the better of two paths into each state; a tie keeps the first."""
-    return torch.maximum(a, b), torch.where(b > a, b_from, a_from)
+# From this many keywords on, searching the index takes less time than aligning all.
+INDEXED_FROM = 2_048
+# Keywords that are weighed against each other, P: so many that the spoken ones are among them.
+POOL = 64
+# For the sounds of a transcript; fitted to the CTC head's greedy path on the development set.
+BY_SOUND = Calibration(reward=1.5, bias=-1.70, score=0.80, pieces=1.46, goes_on=-1.24, share=0.48, size=-1.79)
 
 
 @dataclasses.dataclass(frozen=True)
 class Shortlist:
-    """The keywords that the speech supports best, by falling evidence.
+    """The keywords that the speech supports best, by falling confidence.
 
     Attributes:
         index: (B, K) positions in the biasing list.
         mask: (B, K) bool, True = a keyword was kept here.
-        confidence: (B, K) in [0, 1], the geometric mean over pieces of the relative posteriors.
+        confidence: (B, K) in [0, 1], the probability that the keyword is spoken; see ``Calibration``.
         features: (B, K, 5) the evidence that the LLM is given; see ``evidence_features``.
     """
 
@@ -129,73 +47,191 @@ class Shortlist:
     NUM_FEATURES = 5
 
 
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What speaks for the best keywords of a biasing list.
+
+    Attributes:
+        index: (B, P) positions in the biasing list.
+        found: their alignments, fields (B, P).
+        pieces: (B, P) pieces of each; 0 = no keyword here.
+        goes_on: (B, P) bool, True = the word that was heard goes on where the keyword ends.
+        share: (B, P) log share of the stretch of speech among the keywords that claim it, in nats.
+        size: (B, 1) keywords of the biasing list.
+    """
+
+    index: torch.Tensor
+    found: Alignment
+    pieces: torch.Tensor
+    goes_on: torch.Tensor
+    share: torch.Tensor
+    size: torch.Tensor
+
+
 def retrieve(
+    log_probs: torch.Tensor,
+    frame_mask: torch.Tensor,
+    lists: list[BiasingList],
+    word_start: torch.Tensor,
+    *,
+    top: int,
+    threshold: float,
+    calibration: Calibration,
+    blank: int = 0,
+) -> Shortlist:
+    """Rank biasing lists by the probability that each keyword is spoken, and cut them.
+
+    Args:
+        log_probs: (B, T, V) CTC log posteriors.
+        frame_mask: (B, T) bool.
+        lists: B biasing lists, at least one keyword in all.
+        word_start: (V,) bool, True = the piece begins a word.
+        top: keywords kept at most, K.
+        threshold: least score per piece, in nats.
+        calibration: from evidence to probability.
+        blank: the CTC blank's id.
+
+    Returns:
+        The shortlist, of ``min(top, N)`` columns.
+    """
+    pool, reward = max(top, POOL), calibration.reward
+    evidence = weigh_lists(log_probs, frame_mask, lists, word_start, pool=pool, reward=reward, blank=blank)
+    return cut(evidence, top, threshold, calibration)
+
+
+def retrieve_by_sound(
+    texts: Sequence[str],
+    lists: list[BiasingList],
+    *,
+    top: int,
+    threshold: float = -2.0,
+    calibration: Calibration = BY_SOUND,
+) -> Shortlist:
+    """Retrieve without a CTC head: by how well the sounds of first transcripts support each keyword.
+
+    Args:
+        texts: B transcripts.
+        lists: B biasing lists, at least one keyword in all.
+        top: keywords kept at most, K.
+        threshold: least score per sound, in nats.
+        calibration: from evidence to probability.
+    """
+    sounds = {id(each): each.by_sound for each in lists}  # one object where the list is one
+    return retrieve(
+        *phonetics.hear(texts),
+        [sounds[id(each)] for each in lists],
+        phonetics.WORD_START,
+        top=top,
+        threshold=threshold,
+        calibration=calibration,
+        blank=phonetics.BLANK,
+    )
+
+
+def weigh_lists(
+    log_probs: torch.Tensor,
+    frame_mask: torch.Tensor,
+    lists: list[BiasingList],
+    word_start: torch.Tensor,
+    *,
+    pool: int,
+    reward: float,
+    blank: int = 0,
+) -> Evidence:
+    """Collect the evidence of the best keywords of biasing lists; for the arguments see ``retrieve``.
+
+    Args:
+        pool: keywords to find, P.
+        reward: nats that an aligned piece is worth; the best have the highest score with it.
+    """
+    speech, options = (log_probs, frame_mask), {"pool": pool, "reward": reward, "blank": blank}
+    if max(map(len, lists)) < INDEXED_FROM:
+        return weigh_keywords(*speech, *pad_lists(lists, log_probs.device), word_start, **options)
+    places = [
+        each.index.search(*utterance, pool, reward, blank) if len(each) >= INDEXED_FROM else range(len(each))
+        for each, *utterance in zip(lists, *speech, strict=True)
+    ]
+    ids = [[each.ids[place] for place in row] for each, row in zip(lists, places, strict=True)]
+    found = weigh_keywords(*speech, *pad_ids(ids, log_probs.device), word_start, **options)
+    places = pad_sequence([torch.as_tensor(row) for row in places], batch_first=True)
+    index = places.to(log_probs.device).gather(1, found.index)
+    size = torch.tensor([[len(each)] for each in lists], device=log_probs.device)
+    return dataclasses.replace(found, index=index, size=size)
+
+
+def weigh_keywords(
     log_probs: torch.Tensor,
     frame_mask: torch.Tensor,
     pieces: torch.Tensor,
     piece_mask: torch.Tensor,
     word_start: torch.Tensor,
     *,
-    top: int,
-    threshold: float,
+    pool: int,
+    reward: float,
     blank: int = 0,
-) -> Shortlist:
-    """Rank a biasing list by acoustic evidence and cut it.
-
-    Args:
-        log_probs: (B, T, V) CTC log posteriors.
-        frame_mask: (B, T) bool.
-        pieces: (B or 1, N, L) piece ids.
-        piece_mask: (B or 1, N, L) bool.
-        word_start: (V,) bool, True = the piece begins a word.
-        top: keywords kept at most, K.
-        threshold: least score per piece, in nats.
-        blank: the CTC blank's id.
-
-    Returns:
-        The shortlist, of ``min(top, N)`` columns.
-    """
+) -> Evidence:
+    """Collect the evidence of the best of (B or 1, N, L) ``pieces`` by aligning all; see ``weigh_lists``."""
     found = align_keywords(log_probs, frame_mask, pieces, piece_mask, blank)
-    lengths = piece_mask.sum(-1).clamp(min=1).expand_as(found.score)
-    per_piece = found.score / lengths
-    index = per_piece.topk(min(top, per_piece.shape[1]), dim=1).indices
-    features = evidence_features(found, lengths, index, _cut_short(log_probs, frame_mask, word_start, blank))
-    kept = per_piece.gather(1, index)
-    real = piece_mask.any(-1).expand_as(per_piece).gather(1, index)
-    return Shortlist(index, real & (kept > threshold), kept.exp(), features)
+    lengths = piece_mask.sum(-1).expand_as(found.score)
+    size = (lengths > 0).sum(1, keepdim=True)
+    worth = (found.score + reward * lengths).masked_fill(lengths == 0, 2 * IMPOSSIBLE)
+    worth, index = worth.topk(min(pool, worth.shape[1]), dim=1)
+    found = _choose(found, index)
+    goes_on = _cut_short(log_probs, frame_mask, word_start, blank).gather(1, found.end)
+    share = log_share(worth, _overlaps(found.start, found.end))
+    return Evidence(index, found, lengths.gather(1, index), goes_on, share, size)
 
 
-def evidence_features(
-    found: Alignment, lengths: torch.Tensor, index: torch.Tensor, cut_short: torch.Tensor
-) -> torch.Tensor:
-    """Describe the evidence of the shortlisted keywords.
+def cut(evidence: Evidence, top: int, threshold: float, calibration: Calibration) -> Shortlist:
+    """Keep the most probable keywords; for the arguments see ``retrieve``."""
+    score, pieces = evidence.found.score, evidence.pieces
+    odds = calibration.log_odds(score, pieces, evidence.goes_on, evidence.share, evidence.size)
+    supported = (pieces > 0) & (score / pieces.clamp(min=1) > threshold)
+    # What is dropped takes no other's place.
+    ranks = torch.where(supported, odds, odds.clamp(max=0) + IMPOSSIBLE)
+    best = ranks.topk(min(top, odds.shape[1]), dim=1).indices
+    index, mask, odds, pieces, goes_on = (
+        field.gather(1, best) for field in (evidence.index, supported, odds, pieces, evidence.goes_on)
+    )
+    features = evidence_features(_choose(evidence.found, best), pieces.clamp(min=1), goes_on)
+    return Shortlist(index, mask, odds.sigmoid(), features)
+
+
+def evidence_features(found: Alignment, lengths: torch.Tensor, goes_on: torch.Tensor) -> torch.Tensor:
+    """Describe the evidence of the shortlisted keywords to the LLM.
 
     Args:
-        found: alignments of the whole list, fields (B, N).
-        lengths: (B, N) pieces of each keyword.
-        index: (B, K) the shortlisted ones.
-        cut_short: (B, T) bool, True = a word goes on after this frame.
+        found: their alignments, fields (B, K).
+        lengths: (B, K) pieces of each.
+        goes_on: (B, K) bool, True = the word that was heard goes on where the keyword ends.
 
     Returns:
         (B, K, 5): score per piece, total score, margin of the score per piece over the best other
-        shortlisted keyword that overlaps it in time, length in pieces, and whether the word that was
-        heard goes on where the keyword ends. Scaled to about unit range.
+        shortlisted keyword that overlaps it in time, length in pieces, and ``goes_on``. Scaled to about
+        unit range.
     """
-    total, start, end = (field.gather(1, index) for field in (found.score, found.start, found.end))
-    length = lengths.gather(1, index)
-    per_piece = total / length
-    overlaps = (start[:, :, None] <= end[:, None, :]) & (start[:, None, :] <= end[:, :, None])
-    overlaps &= ~torch.eye(index.shape[1], dtype=torch.bool, device=index.device)
+    per_piece = found.score / lengths
+    overlaps = _overlaps(found.start, found.end)
+    overlaps &= ~torch.eye(overlaps.shape[1], dtype=torch.bool, device=overlaps.device)
     rival = torch.where(overlaps, per_piece[:, None, :], -8.0).amax(2).clamp(min=-8.0)
-    goes_on = cut_short.gather(1, end).to(total.dtype)
     columns = (
         per_piece.clamp(min=-8.0) / 2,
-        total.clamp(min=-24.0) / 8,
+        found.score.clamp(min=-24.0) / 8,
         (per_piece.clamp(min=-8.0) - rival) / 4,
-        length.to(total.dtype) / 4,
-        goes_on,
+        lengths.to(per_piece.dtype) / 4,
+        goes_on.to(per_piece.dtype),
     )
     return torch.stack(columns, -1)
+
+
+def _choose(found: Alignment, index: torch.Tensor) -> Alignment:
+    """Take the alignments at ``index``, (B, K)."""
+    return Alignment(*(getattr(found, field.name).gather(1, index) for field in dataclasses.fields(found)))
+
+
+def _overlaps(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+    """Tell which keywords overlap in time, each with itself: (B, K) frames to (B, K, K) bool."""
+    return (start[:, :, None] <= end[:, None, :]) & (start[:, None, :] <= end[:, :, None])
 
 
 def _cut_short(log_probs, frame_mask, word_start, blank):

@@ -170,3 +170,32 @@ def test_a_tokenizer_without_the_special_tokens_is_an_error():
     bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))
     with pytest.raises(ConfigError, match=r"lacks the special tokens \['<\|im_start\|>'"):
         PromptTemplate(bare)
+
+
+@pytest.mark.parametrize("words", [["photosynthesis"], ["the beta", "(x)", "leaf"]])
+def test_keywords_are_part_of_the_text_where_a_style_has_no_tags(words, tokenizer):
+    prompts = PromptTemplate(tokenizer, "mala_asr")
+    context, owner = prompts.write_context(words, [], "en")
+    ids = prompts.prompt_ids("transcribe_with_context", "en", 2, len(context))
+    assert ids == [prompts.AUDIO] * 2 + [prompts.CONTEXT] * len(context)
+    text = (
+        "USER: Transcribe speech to text. Use hotwords in ppt to improve speech recognition accuracy. But if "
+        f'the hotwords are irrelevant, just ignore them. The hotwords are "{", ".join(words)}". \n ASSISTANT:'
+    )
+    assert context == tokenizer.encode(text, add_special_tokens=False)
+    for place, word in enumerate(words):
+        pieces = [piece for piece, who in zip(context, owner, strict=True) if who == place]
+        assert word in tokenizer.decode(pieces)
+    assert -1 in owner
+
+
+def test_a_style_that_nobody_has(tokenizer):
+    with pytest.raises(ConfigError, match=r"prompt_conf.style: expected one of sap2, .* got 'whisper'"):
+        PromptTemplate(tokenizer, "whisper")
+
+
+def test_a_style_has_only_the_tasks_of_its_weights(tokenizer):
+    with pytest.raises(
+        ConfigError, match=r"unknown task 'prune'; expected one of transcribe, transcribe_with"
+    ):
+        PromptTemplate(tokenizer, "fun_asr_nano").prompt_ids("prune", "zh", 1, 1)

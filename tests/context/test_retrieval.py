@@ -1,18 +1,41 @@
-"""B utterances, T frames, V pieces, N keywords, L pieces of the longest keyword."""
+"""B utterances, T frames, V pieces, N keywords, P keywords weighed, K keywords kept."""
 
-import itertools
 import math
 
 import pytest
 import torch
 
 from funasr_sap.context import retrieval
-from funasr_sap.context.retrieval import IMPOSSIBLE, Alignment, align_keywords, evidence_features, retrieve
+from funasr_sap.context.alignment import IMPOSSIBLE, Alignment
+from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.keyword_index import KeywordIndex
+from funasr_sap.context.retrieval import evidence_features, retrieve, weigh_keywords, weigh_lists
 
 BLANK = 0
+REWARD = 4.0
+# Pieces 1 to 11; a word begins with an odd piece.
+WORD_START = torch.arange(12) % 2 == 1
+SPOKEN = [(1, 2), (3, 4, 6), (5,)]
+PATH = [0, 1, 2, 0, 0, 3, 4, 0, 6, 0, 7, 0, 5, 0]
+OTHERS = [(a, b) for a in (7, 9, 11) for b in (2, 8, 10)]
+COST = math.log(0.9 / (0.1 / 11))  # of a piece that is not heard
 
 
-def random_log_probs(seed, batch=1, frames=5, vocab=4):
+class PieceList:
+    """A biasing list whose keywords are given by their pieces."""
+
+    def __init__(self, ids):
+        self.ids = ids
+
+    def __len__(self):
+        return len(self.ids)
+
+    @property
+    def index(self):
+        return KeywordIndex.build(self.ids)
+
+
+def random_log_probs(seed, frames, batch=1, vocab=12):
     generator = torch.Generator().manual_seed(seed)
     return (2 * torch.randn(batch, frames, vocab, generator=generator)).log_softmax(-1)
 
@@ -28,158 +51,56 @@ def full(log_probs):
     return torch.ones(log_probs.shape[:2], dtype=torch.bool)
 
 
-def stack(keywords):
-    """Keywords as (1, N, L) pieces and mask; padding holds a real piece."""
-    length = max(map(len, keywords))
-    pieces = torch.tensor([[[*word, *[1] * (length - len(word))] for word in keywords]])
-    mask = torch.tensor([[[True] * len(word) + [False] * (length - len(word)) for word in keywords]])
-    return pieces, mask
-
-
-def collapse(path):
-    return tuple(symbol for symbol, _ in itertools.groupby(path) if symbol != BLANK)
-
-
-def brute_force(log_probs, keyword):
-    """Best score over all stretches and all paths that spell the keyword and begin and end in a piece."""
-    relative = (log_probs - log_probs.amax(-1, keepdim=True))[0]
-    best = -math.inf
-    for first, last in itertools.combinations_with_replacement(range(len(relative)), 2):
-        for path in itertools.product({BLANK, *keyword}, repeat=last - first + 1):
-            if collapse(path) == keyword and path[0] != BLANK and path[-1] != BLANK:
-                score = sum(float(relative[first + t, symbol]) for t, symbol in enumerate(path))
-                best = max(best, score)
-    return best
-
-
-KEYWORDS = [(1,), (2, 3), (3, 3), (1, 2, 1), (2, 2, 2)]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_scores_are_those_of_all_paths(seed):
-    log_probs = random_log_probs(seed)
-    found = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
-    expected = torch.tensor([[brute_force(log_probs, keyword) for keyword in KEYWORDS]])
-    torch.testing.assert_close(found.score, expected)
-    assert (found.score <= 0).all()
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_start_and_end_delimit_a_path_of_that_score(seed):
-    log_probs = random_log_probs(seed)
-    found = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
-    for n, keyword in enumerate(KEYWORDS):
-        start, end = int(found.start[0, n]), int(found.end[0, n])
-        # The rest of the utterance is out of reach, so that the path must lie inside.
-        peak = log_probs[:, start : end + 1].amax(-1, keepdim=True)
-        inside = log_probs[:, start : end + 1] - peak
-        scores = [
-            sum(float(inside[0, t, symbol]) for t, symbol in enumerate(path))
-            for path in itertools.product({BLANK, *keyword}, repeat=end - start + 1)
-            if collapse(path) == keyword and path[0] != BLANK and path[-1] != BLANK
-        ]
-        assert max(scores) == pytest.approx(float(found.score[0, n]), abs=1e-5)
-
-
-def test_a_keyword_on_the_greedy_path_scores_0():
-    path = [0, 4, 4, 0, 5, 6, 0, 6, 0]
-    found = align_keywords(
-        sharp_log_probs(path), full(sharp_log_probs(path)), *stack([(4, 5), (6, 6)]), BLANK
-    )
-    assert found.score.tolist() == [[0.0, 0.0]]
-    assert found.start.tolist() == [[1, 5]] or found.start.tolist() == [[2, 5]]
-    assert found.end.tolist() == [[4, 7]]
-
-
-def test_repeated_pieces_need_a_blank_between():
-    together, apart = sharp_log_probs([3, 3, 0, 0]), sharp_log_probs([3, 0, 3, 0])
-    for log_probs, is_free in ((together, False), (apart, True)):
-        found = align_keywords(log_probs, full(log_probs), *stack([(3, 3)]), BLANK)
-        assert (found.score.item() == 0) is is_free
-    two_frames = sharp_log_probs([3, 3])
-    found = align_keywords(two_frames, full(two_frames), *stack([(3, 3)]), BLANK)
-    assert found.score.item() == IMPOSSIBLE
-
-
-def test_a_keyword_longer_than_the_speech_or_without_pieces_is_impossible():
-    log_probs = random_log_probs(0, frames=2)
-    pieces, mask = stack([(1, 2, 3), (1,)])
-    mask[0, 1] = False
-    found = align_keywords(log_probs, full(log_probs), pieces, mask, BLANK)
-    assert found.score.tolist() == [[IMPOSSIBLE, IMPOSSIBLE]]
-
-
-@pytest.mark.parametrize("garbage", [0.0, 50.0, float("nan"), float("inf")])
-def test_padded_frames_change_nothing(garbage):
-    log_probs = random_log_probs(1, frames=6)
-    padded = torch.cat([log_probs, torch.full((1, 4, 4), garbage)], 1)
-    mask = torch.arange(10)[None] < 6
-    whole = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
-    again = align_keywords(padded, mask, *stack(KEYWORDS), BLANK)
-    for name in ("score", "start", "end"):
-        assert torch.equal(getattr(whole, name), getattr(again, name))
-
-
-def test_a_batch_and_a_shared_list_give_what_utterances_give():
-    log_probs = random_log_probs(2, batch=4, frames=8)
-    frame_mask = torch.arange(8)[None] < torch.tensor([8, 3, 6, 5])[:, None]
-    pieces, mask = stack(KEYWORDS)
-    shared = align_keywords(log_probs, frame_mask, pieces, mask, BLANK)
-    own = align_keywords(log_probs, frame_mask, pieces.expand(4, -1, -1), mask.expand(4, -1, -1), BLANK)
-    for b, frames in enumerate(frame_mask.sum(1).tolist()):
-        alone = align_keywords(
-            log_probs[b : b + 1, :frames], frame_mask[b : b + 1, :frames], pieces, mask, BLANK
-        )
-        for name in ("score", "start", "end"):
-            assert torch.equal(getattr(alone, name)[0], getattr(shared, name)[b])
-            assert torch.equal(getattr(alone, name)[0], getattr(own, name)[b])
-
-
-@pytest.mark.parametrize("size", [1, 2, 100])
-def test_chunks_of_keywords_equal_one(size, monkeypatch):
-    log_probs = random_log_probs(3, batch=2)
-    whole = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
-    monkeypatch.setattr(retrieval, "KEYWORDS_PER_CHUNK", size)
-    again = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
-    assert all(torch.equal(getattr(whole, name), getattr(again, name)) for name in ("score", "start", "end"))
-
-
-def test_bf16_is_aligned_in_full_precision():
-    log_probs = random_log_probs(4, frames=40).bfloat16()
-    found = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
-    exact = align_keywords(log_probs.float(), full(log_probs), *stack(KEYWORDS), BLANK)
-    assert torch.equal(found.score, exact.score)
-
-
-# Pieces 1 to 11; a word begins with an odd piece.
-WORD_START = torch.arange(12) % 2 == 1
-SPOKEN = [(1, 2), (3, 4, 6), (5,)]
-PATH = [0, 1, 2, 0, 0, 3, 4, 0, 6, 0, 7, 0, 5, 0]
-OTHERS = [(a, b) for a in (7, 9, 11) for b in (2, 8, 10)]
-
-
-def shortlist(keywords, log_probs=None, frame_mask=None, top=5, threshold=-3.0):
+def shortlist(*lists, log_probs=None, frame_mask=None, top=5, threshold=-3.0):
     log_probs = sharp_log_probs(PATH) if log_probs is None else log_probs
-    frame_mask = full(log_probs) if frame_mask is None else frame_mask
     return retrieve(
-        log_probs, frame_mask, *stack(keywords), WORD_START, top=top, threshold=threshold, blank=BLANK
+        log_probs,
+        full(log_probs) if frame_mask is None else frame_mask,
+        [PieceList(each) for each in lists],
+        WORD_START,
+        top=top,
+        threshold=threshold,
+        calibration=Calibration(),
+        blank=BLANK,
     )
+
+
+def by_index(found, field):
+    """What a field says of each keyword of the first utterance's list."""
+    return {index: getattr(found, field)[0, k].tolist() for k, index in enumerate(found.index[0].tolist())}
 
 
 def test_true_keywords_rank_first():
     found = shortlist(OTHERS[:4] + SPOKEN + OTHERS[4:], threshold=-2.0)
     assert set(found.index[0, :3].tolist()) == {4, 5, 6}
     assert found.mask.tolist() == [[True] * 3 + [False] * 2]
-    assert found.confidence[0, :3].tolist() == [1.0] * 3
-    assert (found.confidence[0].diff() <= 0).all() and (found.confidence >= 0).all()
+    assert (found.confidence >= 0).all() and (found.confidence <= 1).all()
+    assert (found.confidence[0, :3].diff() <= 0).all()
+    assert found.confidence[0, 2] > found.confidence[0, 3]
+
+
+def test_a_long_keyword_is_better_evidence_than_a_short_one():
+    found = shortlist(SPOKEN)
+    assert found.index.tolist() == [[1, 0, 2]]  # three pieces, two, one: all are on the greedy path
+
+
+def test_confidence_is_the_calibration_of_the_evidence():
+    calibration, word = Calibration(), (1, 8)  # its first piece is heard, its second is not
+    evidence = torch.tensor(-COST), torch.tensor(2), torch.tensor(0), torch.tensor(0.0), torch.tensor(1)
+    found = shortlist([word], threshold=-9.0)
+    expected = calibration.log_odds(*evidence).sigmoid().item()
+    assert found.confidence.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_threshold_cuts_in_nats_a_piece():
-    word = (1, 8)  # its first piece is spoken, its second costs log(0.9 / (0.1 / 11))
-    cost = math.log(0.9 / (0.1 / 11)) / 2
-    for threshold, kept in ((-cost - 0.01, True), (-cost + 0.01, False)):
-        assert shortlist([word], threshold=threshold).mask.item() is kept
-    assert shortlist([word]).confidence.item() == pytest.approx(math.exp(-cost), rel=1e-4)
+    for threshold, kept in ((-COST / 2 - 0.01, True), (-COST / 2 + 0.01, False)):
+        assert shortlist([(1, 8)], threshold=threshold).mask.item() is kept
+
+
+def test_what_the_threshold_drops_takes_no_place():
+    # Five pieces, three of them heard, outrank the single one that is heard, but are below the threshold.
+    found = shortlist([(3, 4, 6, 8, 10), (5,)], top=1, threshold=-1.0)
+    assert found.index.tolist() == [[1]] and found.mask.tolist() == [[True]]
 
 
 def test_top_above_the_list_keeps_all():
@@ -188,15 +109,13 @@ def test_top_above_the_list_keeps_all():
     assert found.features.shape == (1, 3, retrieval.Shortlist.NUM_FEATURES)
 
 
-def test_padded_keywords_are_never_kept():
-    log_probs = sharp_log_probs(PATH)
-    pieces, mask = stack([*SPOKEN, (1,)])
-    mask[0, 3] = False
-    found = retrieve(
-        log_probs, full(log_probs), pieces, mask, WORD_START, top=4, threshold=float("-inf"), blank=BLANK
-    )
-    assert found.mask.tolist() == [[True, True, True, False]]
+def test_lists_of_different_lengths_get_no_padding():
+    log_probs = sharp_log_probs(PATH).repeat(2, 1, 1)
+    found = shortlist(SPOKEN, [(1, 2)], log_probs=log_probs, top=4, threshold=float("-inf"))
+    assert found.mask.tolist() == [[True] * 3, [True, False, False]]
     assert found.features.isfinite().all()
+    # The longer list of the other utterance does not make this keyword less probable.
+    torch.testing.assert_close(found.confidence[1, :1], shortlist([(1, 2)]).confidence[0])
 
 
 @pytest.mark.parametrize("garbage", [torch.full((1, 9, 12), float("nan")), sharp_log_probs([2, 4, 6] * 3)])
@@ -204,33 +123,80 @@ def test_padded_frames_and_batching_change_no_shortlist(garbage):
     single = shortlist(SPOKEN + OTHERS)
     log_probs = torch.cat([sharp_log_probs(PATH), garbage], 1)
     mask = torch.arange(len(PATH) + 9)[None] < len(PATH)
-    other = random_log_probs(5, frames=len(PATH) + 9, vocab=12)
     batch = shortlist(
-        SPOKEN + OTHERS, torch.cat([log_probs, other]), torch.cat([mask, torch.ones_like(mask)])
+        *[SPOKEN + OTHERS] * 2,
+        log_probs=torch.cat([log_probs, random_log_probs(5, len(PATH) + 9)]),
+        frame_mask=torch.cat([mask, torch.ones_like(mask)]),
     )
     for name in ("index", "mask", "confidence", "features"):
         torch.testing.assert_close(getattr(batch, name)[:1], getattr(single, name))
 
 
+@pytest.mark.parametrize("lengths", [(40, 40), (3, 40)])
+def test_the_index_gives_what_aligning_all_gives(lengths, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    words = [tuple(torch.randint(1, 12, (4,), generator=generator).tolist()) for _ in range(40)]
+    options = {"log_probs": random_log_probs(1, 9, batch=2), "threshold": -8.0}
+    expected = shortlist(*(words[:length] for length in lengths), **options)
+    monkeypatch.setattr(retrieval, "INDEXED_FROM", 10)
+    found = shortlist(*(words[:length] for length in lengths), **options)
+    assert torch.equal(found.mask, expected.mask)
+    for name in ("index", "confidence", "features"):
+        torch.testing.assert_close(
+            getattr(found, name)[found.mask], getattr(expected, name)[found.mask], msg=name
+        )
+
+
 def test_features_say_what_was_found():
     found = shortlist([*SPOKEN, (1, 8)], top=4, threshold=float("-inf"))
-    features = {index: found.features[0, k].tolist() for k, index in enumerate(found.index[0].tolist())}
-    cost = math.log(0.9 / (0.1 / 11))
+    features = by_index(found, "features")
     # score / 2, total / 8, margin / 4, pieces / 4, goes on
     assert features[1] == pytest.approx([0, 0, 8 / 4, 3 / 4, 0])  # nothing overlaps it
-    assert features[0][:4] == pytest.approx([0, 0, cost / 2 / 4, 2 / 4], rel=1e-4)
-    assert features[3][:4] == pytest.approx([-cost / 2 / 2, -cost / 8, -cost / 2 / 4, 2 / 4], rel=1e-4)
+    assert features[0][:4] == pytest.approx([0, 0, COST / 2 / 4, 2 / 4], rel=1e-4)
+    assert features[3][:4] == pytest.approx([-COST / 2 / 2, -COST / 8, -COST / 2 / 4, 2 / 4], rel=1e-4)
 
 
 def test_goes_on_where_the_heard_word_is_longer():
     # "3 4" is heard inside "3 4 6"; "1 2" is followed by a new word; "5" by nothing.
-    found = shortlist([(3, 4), (1, 2), (5,), (3, 4, 6)])
-    goes_on = {index: found.features[0, k, 4].item() for k, index in enumerate(found.index[0].tolist())}
-    assert goes_on == {0: 1.0, 1: 0.0, 2: 0.0, 3: 0.0}
+    features = by_index(shortlist([(3, 4), (1, 2), (5,), (3, 4, 6)]), "features")
+    assert {index: row[4] for index, row in features.items()} == {0: 1.0, 1: 0.0, 2: 0.0, 3: 0.0}
+
+
+def test_rivals_share_their_stretch_of_speech():
+    evidence = weigh_lists(
+        sharp_log_probs(PATH),
+        torch.ones(1, len(PATH), dtype=torch.bool),
+        [PieceList([(1, 2), (1, 2), (5,), (1, 8)])],
+        WORD_START,
+        pool=4,
+        reward=REWARD,
+        blank=BLANK,
+    )
+    share = dict(zip(evidence.index[0].tolist(), evidence.share[0].tolist(), strict=True))
+    total = 2 + math.exp(-COST)  # two that are heard, and one that misses a piece
+    assert share[0] == share[1] == pytest.approx(-math.log(total), abs=1e-4)
+    assert share[3] == pytest.approx(-COST - math.log(total), abs=1e-4)
+    assert share[2] == pytest.approx(0, abs=1e-6)  # said elsewhere
+    assert evidence.size.tolist() == [[4]]
+
+
+def test_the_pool_has_the_best_of_score_and_reward():
+    words = SPOKEN + OTHERS
+    length = max(map(len, words))
+    pieces = torch.tensor([[[*word, *[0] * (length - len(word))] for word in words]])
+    log_probs = sharp_log_probs(PATH)
+    weighed = {
+        pool: weigh_keywords(
+            log_probs, full(log_probs), pieces, pieces > 0, WORD_START, pool=pool, reward=REWARD
+        )
+        for pool in (4, len(words))
+    }
+    worth = {pool: each.found.score + REWARD * each.pieces for pool, each in weighed.items()}
+    assert worth[4].tolist() == [sorted(worth[len(words)][0].tolist(), reverse=True)[:4]]
 
 
 def test_features_of_worst_evidence_are_bounded():
     one = torch.ones(1, 1, dtype=torch.long)
     found = Alignment(torch.full((1, 1), IMPOSSIBLE), 0 * one, 0 * one)
-    features = evidence_features(found, one, 0 * one, torch.zeros(1, 3, dtype=torch.bool))
+    features = evidence_features(found, one, one == 0)
     assert features.tolist() == [[[-4.0, -3.0, 0.0, 0.25, 0.0]]]

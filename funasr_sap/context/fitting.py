@@ -1,0 +1,125 @@
+"""The calibration of a model, fitted on speech whose transcripts are known."""
+
+import dataclasses
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from funasr_sap.audio import load_audio
+from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.retrieval import INDEXED_FROM, POOL, weigh_lists
+from funasr_sap.data.biasing import draw_biasing_list, spoken_phrases
+from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
+from funasr_sap.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What the CTC head makes of an utterance, and what is said in it.
+
+    Attributes:
+        log_probs: (1, T, V) CTC log posteriors.
+        frame_mask: (1, T) bool.
+        text: the transcript.
+        keywords: the keywords that are spoken.
+    """
+
+    log_probs: torch.Tensor
+    frame_mask: torch.Tensor
+    text: str
+    keywords: list[str]
+
+
+@torch.no_grad()
+def listen(model, frontend, data_dir: str | Path) -> Iterator[Heard]:
+    """Encode the utterances of a Kaldi directory with ``wav.scp``, ``text`` and ``keywords``.
+
+    Args:
+        model: a ``SAP2`` with a CTC head.
+        frontend: its FunASR frontend.
+        data_dir: the directory.
+
+    Raises:
+        DataError: for utterances without transcript or keywords, and for audio that cannot be read.
+    """
+    folder = Path(data_dir)
+    texts, keywords = read_kaldi(folder / "text"), read_biasing_list(folder / "keywords")
+    device = next(model.parameters()).device
+    for utt_id, path in read_kaldi(folder / "wav.scp").items():
+        if utt_id not in texts or utt_id not in keywords:
+            raise DataError(f"{folder}: {utt_id} is in wav.scp; expected it in text and keywords as well")
+        waveform = load_audio(path, frontend.fs)
+        features, lengths = frontend(waveform[None], [len(waveform)])
+        speech = model.encode(features.to(device), lengths.to(device))
+        yield Heard(speech.log_probs, speech.frame_mask, texts[utt_id], keywords[utt_id])
+
+
+def collect_evidence(
+    heard: Sequence[Heard],
+    tokenizer,
+    word_start: torch.Tensor,
+    words: Sequence[str],
+    num: int,
+    reward: float,
+    seed: int = 0,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Retrieve from biasing lists with ``num`` distractors, and tell what was spoken.
+
+    Args:
+        heard: the utterances.
+        tokenizer: of the CTC head.
+        word_start: (V,) bool, True = the piece begins a word.
+        words: distractors to draw from; those that are spoken are left out.
+        num: distractors a list; long lists are one for all utterances.
+        reward: nats that an aligned piece is worth.
+        seed: of the draw.
+
+    Returns:
+        columns: the evidence of all keywords found, by name, as ``fit_calibration`` takes it.
+        spoken: bool, whether each is spoken.
+    """
+    longest = max(len(word.split()) for word in words)
+    lists = draw_lists(heard, tokenizer, words, num, seed)
+    columns = {name: [] for name in ("score", "pieces", "goes_on", "share", "size", "utterance")}
+    spoken = []
+    for place, (each, biasing_list) in enumerate(zip(heard, lists, strict=True)):
+        found = weigh_lists(
+            each.log_probs, each.frame_mask, [biasing_list], word_start, pool=POOL, reward=reward
+        )
+        fields = (found.found.score, found.pieces, found.goes_on, found.share, found.size)
+        for name, field in zip(columns, [*fields, torch.tensor(place)], strict=True):
+            columns[name].append(field.expand(found.index.shape).flatten().cpu().numpy())
+        true = {*each.keywords, *spoken_phrases([each.text], longest)}
+        spoken.append([biasing_list.words[position] in true for position in found.index[0].tolist()])
+    return {name: np.concatenate(parts) for name, parts in columns.items()}, np.concatenate(spoken)
+
+
+def draw_lists(
+    heard: Sequence[Heard], tokenizer, words: Sequence[str], num: int, seed: int = 0
+) -> Iterator[BiasingList]:
+    """Draw each utterance's biasing list; for the arguments see ``collect_evidence``."""
+    longest = max(len(word.split()) for word in words)
+    if num >= INDEXED_FROM:
+        true = dict.fromkeys(word for each in heard for word in each.keywords)
+        exclude = spoken_phrases((each.text for each in heard), longest)
+        drawn = draw_biasing_list(list(true), words, num, random.Random(seed), exclude)
+        yield from [BiasingList(drawn, tokenizer)] * len(heard)
+        return
+    for place, each in enumerate(heard):
+        exclude = spoken_phrases([each.text], longest)
+        drawn = draw_biasing_list(each.keywords, words, num, random.Random(f"{seed}/{place}"), exclude)
+        yield BiasingList(drawn, tokenizer)
+
+
+def reliability(probability: np.ndarray, spoken: np.ndarray, bins: int = 10) -> list[tuple]:
+    """Compare probabilities with what was spoken, in ``bins`` steps of equal width.
+
+    Returns:
+        For each step with keywords in it: their mean probability, the share that is spoken, their number.
+    """
+    step = np.minimum((probability * bins).astype(int), bins - 1)
+    rows = [(probability[step == each], spoken[step == each]) for each in range(bins)]
+    return [(float(p.mean()), float(s.mean()), len(p)) for p, s in rows if len(p)]

@@ -1,0 +1,144 @@
+"""An index of a long biasing list: exact retrieval among hundreds of thousands of keywords in milliseconds.
+
+The piece sequences of all keywords share their beginnings in a prefix tree. A path through it is aligned with
+the speech piece by piece, and given up as soon as no keyword below can reach the best ones any more: the
+best that is left for a keyword is bounded by the best frame of each piece that is still to come.
+
+Symbols:
+    N   keywords of the list   M   nodes of the tree   U   different pieces   T   frames
+"""
+
+import dataclasses
+import heapq
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+import torch
+
+from funasr_sap.context.alignment import IMPOSSIBLE, advance, relative_posteriors
+
+# How far below the upper bound the first search looks, in nats; each further one looks twice as far.
+FIRST_DEPTH = 16.0
+_NOTHING = np.float32(-np.inf)
+
+
+@dataclasses.dataclass(frozen=True)
+class KeywordIndex:
+    """A prefix tree in preorder: a node stands directly before those that continue it.
+
+    Attributes:
+        order: (N,) positions of the keywords in the biasing list, sorted by their pieces.
+        first: (M + 1,) keywords ``order[first[m] : first[m + 1]]`` end in node m.
+        column: (M,) each node's piece, as its place in ``pieces``.
+        depth: (M,) pieces before the node's own.
+        pieces: (U,) ids of the pieces that occur, rising.
+    """
+
+    order: np.ndarray
+    first: np.ndarray
+    column: np.ndarray
+    depth: np.ndarray
+    pieces: np.ndarray
+
+    @classmethod
+    def build(cls, ids: Sequence[Sequence[int]]) -> "KeywordIndex":
+        """Build the tree of N keywords from the piece ids of each; none may be without pieces."""
+        order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int32)
+        lengths = np.array([len(ids[place]) for place in order], np.int32)
+        mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
+        rows = np.full(mask.shape, -1, np.int32)  # a keyword sorts before those that continue it
+        rows[mask] = np.fromiter((piece for place in order for piece in ids[place]), np.int32, lengths.sum())
+        is_new = np.ones_like(mask)  # False where a keyword shares the node with the one before it
+        is_new[1:] = np.logical_or.accumulate(rows[1:] != rows[:-1], 1)
+        is_new &= mask
+        pieces, column = np.unique(rows[is_new], return_inverse=True)
+        depth = np.broadcast_to(np.arange(mask.shape[1], dtype=np.int16), mask.shape)[is_new]
+        last_node = np.cumsum(is_new.sum(1)) - 1  # equal keywords end in the same one
+        first = np.searchsorted(last_node, np.arange(len(depth) + 1)).astype(np.int32)
+        return cls(order, first, column.astype(np.int32), depth, pieces)
+
+    def __len__(self):
+        return len(self.order)
+
+    def search(
+        self, log_probs: torch.Tensor, frame_mask: torch.Tensor, top: int, reward: float, blank: int = 0
+    ) -> np.ndarray:
+        """Find the keywords of the highest score plus ``reward`` a piece, as exhaustive alignment would.
+
+        Args:
+            log_probs: (T, V) CTC log posteriors of one utterance.
+            frame_mask: (T,) bool.
+            top: keywords to find.
+            reward: nats that each aligned piece is worth, above 0.
+            blank: the CTC blank's id.
+
+        Returns:
+            (min(top, N),) positions in the biasing list, the best first.
+        """
+        pieces = torch.from_numpy(self.pieces).to(log_probs.device)
+        emissions, silence = relative_posteriors(log_probs[None], frame_mask[None], pieces, blank)
+        emissions, silence = emissions[0], silence[0]
+        gain = emissions.max(1, initial=IMPOSSIBLE) + np.float32(reward)
+        tree = (self.first, self.column, self.depth)
+        rest = _bound_rest(gain, *tree)
+        upper = float((gain[self.column] + rest)[self.depth == 0].max())
+        top, depth, found = min(top, len(self)), FIRST_DEPTH, []
+        while len(found) < top:
+            floor = np.float32(upper - depth if depth < -IMPOSSIBLE else _NOTHING)
+            found = _search(emissions, silence, *tree, gain, rest, np.float32(reward), floor, top)
+            depth *= 2
+        return self.order[[place for _, place in sorted(found, reverse=True)]].astype(np.int64)
+
+
+@numba.njit(nogil=True, cache=True)
+def _bound_rest(gain, first, column, depth):
+    """Bound for each node what the pieces after it can add to a keyword: (M,), 0 where one ends there."""
+    rest = np.empty(len(column), np.float32)
+    below = np.full(depth.max() + 2, _NOTHING)  # the best of the subtrees seen so far, by depth
+    for node in range(len(column) - 1, -1, -1):
+        level = depth[node]
+        best = below[level + 1]
+        below[level + 1] = _NOTHING
+        if first[node + 1] > first[node]:
+            best = max(best, np.float32(0))
+        rest[node] = best
+        below[level] = max(below[level], gain[column[node]] + best)
+    return rest
+
+
+@numba.njit(nogil=True, cache=True)
+def _search(emissions, silence, first, column, depth, gain, rest, reward, floor, top):
+    """Find the ``top`` best keywords among those worth more than ``floor``.
+
+    Returns:
+        What each is worth and its place in ``order``, as a heap.
+    """
+    levels, frames = depth.max() + 2, len(silence)
+    piece = np.full((levels, frames), np.float32(IMPOSSIBLE))
+    gap = np.full((levels, frames), np.float32(IMPOSSIBLE))
+    worth = np.zeros(levels, np.float32)  # of the path to the node that was last seen at each depth
+    above = np.full(levels, -1, np.int32)  # its piece
+    found = [(floor, np.int32(0)) for _ in range(0)]
+    given_up = levels
+    for node in range(len(column)):
+        level, row = depth[node], column[node]
+        if level > given_up:
+            continue
+        given_up = level
+        if worth[level] + gain[row] + rest[node] <= floor:
+            continue
+        repeated = level > 0 and above[level] == row
+        score = advance(emissions[row], silence, piece, gap, level, repeated)
+        worth[level + 1] = score + reward * np.float32(level + 1)
+        above[level + 1] = row
+        if worth[level + 1] + rest[node] <= floor:
+            continue
+        given_up = levels
+        for place in range(first[node], first[node + 1]):
+            if worth[level + 1] > floor:
+                heapq.heappush(found, (worth[level + 1], np.int32(place)))
+                if len(found) > top:
+                    heapq.heappop(found)
+                    floor = found[0][0]
+    return found

@@ -1,0 +1,128 @@
+"""Retrieval without a CTC head: keywords are compared by sound with a first transcript.
+
+A transcript becomes what a CTC head would give, so that alignment, index and calibration are the same: a
+frame for each sound that was written, with the log likelihood of every sound that may have been meant by it,
+and a frame between two sounds, in which one may have been missed.
+
+Sounds are broad. English spelling is read by rule, Chinese as pinyin without tones (initials and finals). A
+sound that begins a word is another symbol than the same sound inside one.
+"""
+
+import functools
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+# Letters to sounds: the first rule that fits is taken. Upper case: CH, SH, TH, J as in "judge", NG.
+RULES = [
+    *(("^(?:kn|gn|pn)", "n"), ("^wr", "r"), ("^ps", "s"), ("^x", "z"), ("^wh", "w"), ("^y", "y")),
+    *(("tch|ch", "C"), ("sch|sh", "S"), ("[tsc]i(?=[ao])", "S"), ("ph", "f"), ("th", "T"), ("gh(?=t|$)", "")),
+    *(("ck|cq", "k"), ("sc(?=[eiy])", "s"), ("dge|dj", "J"), ("ng(?![eiy])", "G"), ("n(?=k)", "G")),
+    *(("qu", "kw"), ("q", "k"), ("x", "ks"), ("c(?=[eiy])", "s"), ("c", "k"), ("g(?=[eiy])|j", "J")),
+    *(("(?<=[^aeiou])e$", ""), ("ee|ea|ie|y", "i"), ("oo|ou|ew|ue|eu", "u"), ("ai|ay|ei|ey|ae", "e")),
+    *(("oa|ow|oe|au|aw", "o"), (r"([a-z])", r"\1")),
+]
+RULES = [(re.compile(letters), sound) for letters, sound in RULES]
+ENGLISH = list("aeioubpfvwmndtszSCJTkgGhlry")
+INITIALS = [*"bpmfdtnlgkhjqxrzcs", "zh", "ch", "sh"]
+FINALS = [
+    *("a", "o", "e", "ai", "ei", "ao", "ou", "an", "en", "ang", "eng", "ong", "er", "i", "ia", "ie", "iao"),
+    *("iu", "ian", "in", "iang", "ing", "iong", "u", "ua", "uo", "uai", "ui", "uan", "un", "uang", "ueng"),
+    *("v", "ve", "ue", "van", "vn"),
+]
+# Sounds that are easily taken for each other.
+ALIKE = [
+    *("aeiou", "pb", "tdT", "kg", "fvT", "szSCJ", "mnG", "lrw", "Gk", "iy", "uw"),
+    *(pair.split() for pair in ("z_ zh_", "c_ ch_", "s_ sh_", "n_ l_", "f_ h_", "r_ l_", "j_ zh_", "q_ ch_")),
+    *(pair.split() for pair in ("_in _ing", "_en _eng", "_an _ang", "_ian _iang", "_uan _uang", "_un _ong")),
+]
+SYMBOLS = [*ENGLISH, *(f"{each}_" for each in INITIALS), *(f"_{each}" for each in FINALS)]
+# The ids: 0 for the blank, then the sounds inside words, then those that begin one.
+BLANK = 0
+UNHEARD = 1 + 2 * len(SYMBOLS)  # and last, what no transcript has
+WORD_START = torch.arange(UNHEARD + 1) > len(SYMBOLS)
+
+# Costs in nats: of another sound, of one that is alike, of one at another place in its word; of a sound too
+# many or too few, and of an English vowel, which is often swallowed.
+OTHER, SIMILAR, MOVED, EXTRA, EXTRA_VOWEL = 5.0, 1.5, 1.0, 3.0, 1.5
+WORD = re.compile(r"[a-z]+|[\u3400-\u9fff]")
+
+
+def hear(texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn transcripts into what a CTC head would give for them.
+
+    Returns:
+        log_likelihoods: (B, T, V) of the sounds that may have been meant; 0 for what is written.
+        mask: (B, T) bool.
+    """
+    rows = []
+    for text in texts:
+        sounds = spell(text)
+        frames = torch.zeros(2 * len(sounds) + 1, dtype=torch.long)  # a blank, a sound, a blank, ...
+        frames[1::2] = torch.tensor(sounds, dtype=torch.long)
+        rows.append(_likelihoods()[frames])
+    mask = [torch.ones(len(row), dtype=torch.bool) for row in rows]
+    return pad_sequence(rows, batch_first=True), pad_sequence(mask, batch_first=True)
+
+
+def spell(text: str) -> list[int]:
+    """Read a text aloud: the ids of its sounds; digits and signs have none."""
+    return [symbol for word in WORD.findall(_plain(text)) for symbol in _spell_word(word)]
+
+
+def _plain(text: str) -> str:
+    """Take off capitals, and the accents of letters."""
+    text = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in text if not unicodedata.combining(char))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _spell_word(word: str) -> tuple[int, ...]:
+    sounds = _read_english(word) if word.isascii() else _read_chinese(word)
+    ids = [1 + SYMBOLS.index(sound) for sound in sounds]
+    return tuple(ids[:1] and [ids[0] + len(SYMBOLS), *ids[1:]])
+
+
+def _read_english(word: str) -> str:
+    sounds = []
+    place = 0
+    while place < len(word):
+        found, sound = next((f, s) for rule, s in RULES if (f := rule.match(word, place)))
+        sounds.append(found.expand(sound))
+        place = found.end()
+    return re.sub(r"(.)\1", r"\1", "".join(sounds))
+
+
+def _read_chinese(character: str) -> list[str]:
+    from pypinyin import Style, pinyin  # loads its dictionary
+
+    initial, final = (
+        pinyin(character, style=style, strict=False, errors="ignore", v_to_u=False)
+        for style in (Style.INITIALS, Style.FINALS)
+    )
+    parts = [f"{initial[0][0]}_" if initial else "", f"_{final[0][0]}" if final else ""]
+    return [part for part in parts if part in SYMBOLS]
+
+
+@functools.cache
+def _likelihoods() -> torch.Tensor:
+    """Log likelihood of each symbol (columns) where another is written (rows), the blank first: (V, V)."""
+    num = len(SYMBOLS)
+    alike = torch.full((num, num), OTHER)
+    for group in ALIKE:
+        members = [SYMBOLS.index(sound) for sound in group]
+        for member in members:
+            alike[member, members] = SIMILAR
+    alike.fill_diagonal_(0.0)
+    cost = torch.full((UNHEARD + 1, UNHEARD + 1), EXTRA)
+    cost[:, UNHEARD] = 2 * OTHER
+    cost[1:UNHEARD, 1:UNHEARD] = torch.cat(
+        [torch.cat([alike, alike + MOVED], 1), torch.cat([alike + MOVED, alike], 1)], 0
+    )
+    vowels = [1 + place + SYMBOLS.index(vowel) for vowel in "aeiou" for place in (0, num)]
+    cost[0, vowels] = cost[vowels, 0] = EXTRA_VOWEL
+    cost[0, 0] = 0.0
+    return -cost

@@ -1,0 +1,41 @@
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from funasr_sap.context.calibration import Calibration
+
+TOOL = Path(__file__).parents[2] / "tools" / "calibrate.py"
+
+
+def load_tool():
+    spec = importlib.util.spec_from_file_location("calibrate", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+main = load_tool().main
+
+
+def test_the_fit_goes_into_the_model_directory(small_model_dir, speech_dir, tmp_path, capsys):
+    model_dir = tmp_path / "model"
+    shutil.copytree(small_model_dir, model_dir)
+    before = yaml.safe_load((model_dir / "config.yaml").read_text())
+    (tmp_path / "words.txt").write_text("".join(f"wrong{number}\n" for number in range(60)))
+    arguments = ["--model-dir", model_dir, "--data-dir", speech_dir, "--distractors", tmp_path / "words.txt"]
+    main([*map(str, arguments), "--sizes", "5", "40", "--write"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    after = yaml.safe_load((model_dir / "config.yaml").read_text())
+    assert after["retrieval_conf"].pop("calibration") == printed["calibration"]
+    before["retrieval_conf"].pop("calibration", None)
+    assert after == before  # nothing else has changed
+    Calibration(**printed["calibration"])  # no coefficient has the wrong sign
+
+
+def test_missing_arguments_are_named(capsys):
+    with pytest.raises(SystemExit):
+        main(["--model-dir", "sap2"])
+    assert "--data-dir" in capsys.readouterr().err
