@@ -40,6 +40,7 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +language=en|zh      language of the prompts
   +top=N               keywords kept by retrieval
   +threshold=X         least acoustic evidence of a kept keyword, in nats a piece
+  +repair=false        write no keyword over words that look like it
   +guards=false        believe every transcript; see docs/architecture.md
   +boost=X             strength of shallow fusion with the kept keywords (1; 0 turns it off)
 

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.errors import DataError
 from funasr_sap.inputs import Request, decode_pcm, merge_hotword, resolve_hotwords
 from funasr_sap.models.decoding import DecodingOptions, decode
@@ -31,7 +32,9 @@ def recognise(
     threshold: float | None = None,
     boost: float | None = None,
     guards: dict | bool | None = None,
+    repair: bool | None = None,
     fs: int | None = None,
+    index_dir: str | None = None,
     **kwargs,
 ) -> tuple[list[dict], dict]:
     """Recognise a batch.
@@ -49,8 +52,10 @@ def recognise(
         top: keywords kept at most.
         threshold: least evidence of a kept keyword, in nats a piece.
         boost: see ``DecodingOptions``.
+        repair: False writes no keyword over similar words; see ``Repair``.
         guards: False for none, or some of the model's own in other settings; see ``Guards``.
         fs: Hz of bare samples.
+        index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
         **kwargs: what else FunASR hands to every model; not read.
 
     Returns:
@@ -62,14 +67,14 @@ def recognise(
     if itn:
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
-    options = decoding_options(model, frontend, prune, language, top, threshold, boost, guards)
+    options = decoding_options(model, frontend, prune, language, top, threshold, boost, guards, repair)
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
     results = [_result(request.key, error=errors.get(place)) for place, request in enumerate(requests)]
     if waveforms:
         speech, lengths = _features(waveforms.values(), frontend, next(model.parameters()).device)
-        lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer)
+        lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer, index_dir)
         for place, hypothesis in zip(waveforms, decode(model, speech, lengths, lists, options), strict=True):
             fields = dataclasses.asdict(hypothesis)
             fields["timestamp"] = _clip(hypothesis.timestamp, 1000 * len(waveforms[place]) // frontend.fs)
@@ -80,7 +85,7 @@ def recognise(
 
 
 def decoding_options(
-    model, frontend, prune=None, language=None, top=None, threshold=None, boost=None, guards=None
+    model, frontend, prune=None, language=None, top=None, threshold=None, boost=None, guards=None, repair=None
 ) -> DecodingOptions:
     """Complete the user's options by the model's own; see ``recognise``."""
     return DecodingOptions(
@@ -90,6 +95,7 @@ def decoding_options(
         threshold=threshold,
         boost=1.0 if boost is None else boost,
         guards=choose_guards(model.guards, guards),
+        repair=True if repair is None else repair,
         frame_ms=frontend.frame_shift * frontend.lfr_n,
     )
 
@@ -134,10 +140,10 @@ def _clip(timestamp, end: int) -> list[list[int]]:
     return [[min(time, end) for time in word] for word in timestamp]
 
 
-def _biasing_lists(requests, tokenizer) -> list[BiasingList]:
+def _biasing_lists(requests, tokenizer, index_dir) -> list[BiasingList]:
     """Tokenise each biasing list once, however many utterances share it."""
     built = {id(request.hotwords): request.hotwords for request in requests}
-    built = {place: BiasingList(words, tokenizer) for place, words in built.items()}
+    built = {place: prepare_list(words, tokenizer, index_dir) for place, words in built.items()}
     return [built[id(request.hotwords)] for request in requests]
 
 

@@ -12,6 +12,8 @@ def register() -> None:
 
     import funasr_sap.data.dataset
     import funasr_sap.models.adaptor
+    import funasr_sap.models.encoders
+    import funasr_sap.models.frontend
     import funasr_sap.models.sap2  # noqa: F401  (importing them registers the classes)
 
     for name, path in EMBEDDED.items():

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Export a trained model as a directory to share: its configuration, its tokenizer, and weights alone.
+"""Export a trained model as a directory to share: configuration, tokenizer, weights alone, and a model card.
 
 python tools/export.py --model-dir exp/mini/stage3 --output-dir exp/my_model --dtype fp16
+python tools/export.py --model-dir exp/mini/stage3 --output-dir exp/my_model_hf --format hf
 """
 
 import argparse
@@ -23,11 +24,18 @@ def main(argv=None):
         "--checkpoint", default="model.pt", help="which of its weights (default: %(default)s)"
     )
     parser.add_argument("--dtype", choices=("fp32", "fp16"), default="fp16", help="default: %(default)s")
+    parser.add_argument(
+        "--format", choices=("funasr", "hf"), default="funasr", help="model.pt or model.safetensors"
+    )
     arguments = parser.parse_args(argv)
     from funasr_sap.models.directory import export
 
     parameters, size = export(
-        arguments.model_dir, arguments.output_dir, arguments.checkpoint, half=arguments.dtype == "fp16"
+        arguments.model_dir,
+        arguments.output_dir,
+        arguments.checkpoint,
+        half=arguments.dtype == "fp16",
+        format=arguments.format,
     )
     print(f"{arguments.output_dir}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")
 

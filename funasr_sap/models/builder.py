@@ -4,10 +4,15 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 
-from torch import nn
-
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, TRAIN_KEYS
+
+# Keys that classes of FunASR's read from their ``**kwargs``.
+KEYWORDS_READ = {
+    "funasr.models.llm_asr.adaptor.Transformer": (
+        *("n_layer", "attention_heads", "attention_dropout_rate", "dropout_rate"),
+    ),
+}
 
 
 def check_keys(where: str, given: Mapping, known, others=frozenset()) -> None:
@@ -52,6 +57,9 @@ def build(where: str, component: Callable, conf: Mapping | None, **arguments):
     conf = dict(conf or {})
     parameters = inspect.signature(component).parameters.values()
     known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if hasattr(component, "known_keys"):  # fields of a configuration of transformers
+        known += component.known_keys()
+    known += KEYWORDS_READ.get(f"{component.__module__}.{component.__qualname__}", ())
     check_keys(where, conf, known)
     return component(**{**arguments, **conf})
 
@@ -67,9 +75,3 @@ def lookup(kind: str, table: Mapping, name: str):
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ConfigError(f"{kind}: {name!r} is not registered{hint}")
     return table[name]
-
-
-def freeze(module: nn.Module) -> None:
-    """Take a part out of training: no gradients, and evaluation mode kept by the model's ``train``."""
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)

@@ -31,6 +31,7 @@ class DecodingOptions:
         threshold: least CTC score of a kept keyword, in nats a piece; None for the model's own.
         boost: strength of shallow fusion with the kept keywords, times the model's own; 0 turns it off.
         guards: the transcripts that are not believed; None for the model's own.
+        repair: write keywords that are surely spoken over words that look like them; see ``Repair``.
         frame_ms: milliseconds an encoder frame.
     """
 
@@ -40,6 +41,7 @@ class DecodingOptions:
     threshold: float | None = None
     boost: float = 1.0
     guards: Guards | None = None
+    repair: bool = True
     frame_ms: float = 60.0
 
     def __post_init__(self):
@@ -49,6 +51,8 @@ class DecodingOptions:
             raise ConfigError(f"top: expected a whole number of keywords above 0, got {self.top!r}")
         if self.threshold is not None and not isinstance(self.threshold, int | float):
             raise ConfigError(f"threshold: expected a number, in nats a piece, got {self.threshold!r}")
+        if not isinstance(self.repair, bool):
+            raise ConfigError(f"repair: expected true or false, got {self.repair!r}")
         if not isinstance(self.boost, int | float) or self.boost < 0:
             raise ConfigError(f"boost: expected a number from 0, got {self.boost!r}")
         languages = load_prompts()["keywords"]
@@ -106,6 +110,8 @@ def decode(
         text, wanted, refused = _guard(*one, *draft, options)
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
+        if options.repair:
+            text = model.repair(text, words, scores)
         times = _timestamps(model, encoded, row, text, options.frame_ms)
         hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
     return hypotheses
@@ -221,7 +227,7 @@ def _hear(model, encoded) -> str:
     if encoded.log_probs is None:
         return ""
     path = encoded.log_probs[0, encoded.frame_mask[0]].argmax(-1).unique_consecutive()
-    return model.tokenizer.decode(path[path != BLANK].tolist(), skip_special_tokens=True)
+    return model.tokenizer.decode(path[path != BLANK].tolist(), skip_special_tokens=True).strip()
 
 
 def _boost(model, tasks, lists, shortlist, columns, strength) -> LogitsProcessorList:

@@ -9,11 +9,14 @@ am.mvn               mean and variance of the features, in Kaldi's format
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from funasr_sap.data.files import atomic_write
+from funasr_sap.errors import ConfigError
+from funasr_sap.models.seed_keys import translate
 
 FILES = {
     "init_param": "model.pt",
@@ -35,16 +38,24 @@ MODEL_KEYS = (
     "audio_adaptor_conf",
     "llm",
     "llm_conf",
+    "ctc",
     "ctc_conf",
     "context_pooling_conf",
+    "backbone",
+    "hub",
+    "ignore_init_mismatch",
     "retrieval_conf",
     "boost_conf",
     "guard_conf",
+    "repair_conf",
     "prompt_conf",
     "specaug",
     "specaug_conf",
     "task_weights",
 )
+WEIGHTS = {"funasr": "model.pt", "hf": "model.safetensors"}
+NO_CTC = "ctc"  # null is a value here: no CTC head
+PART_SECTIONS = ("audio_encoder_conf", "audio_adaptor_conf", "llm_conf", "ctc_conf", "context_pooling_conf")
 
 
 def write_model_directory(path: Path, config: dict, source: Path | None = None) -> None:
@@ -59,7 +70,8 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
     path.mkdir(parents=True, exist_ok=True)
     if source is not None and Path(source).resolve() != path.resolve():
         shutil.copytree(Path(source) / "tokenizer", path / "tokenizer", dirs_exist_ok=True)
-        shutil.copyfile(Path(source) / "am.mvn", path / "am.mvn")
+        if (Path(source) / "am.mvn").is_file():  # only some frontends have statistics
+            shutil.copyfile(Path(source) / "am.mvn", path / "am.mvn")
     with atomic_write(path / "config.yaml") as stream:
         yaml.safe_dump(model_config(config), stream, sort_keys=False, allow_unicode=True)
     with atomic_write(path / "configuration.json") as stream:
@@ -72,40 +84,104 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
 
 
 def model_config(config: dict) -> dict:
-    """Keep what describes the model, without freeze flags and paths (``configuration.json`` has those)."""
+    """Keep what describes the model, without paths (``configuration.json`` has those).
+
+    Freeze flags go too, unless the model stands on a backbone: then they say what its checkpoints leave out.
+    """
+    config = translate(config)
     kept = {key: config[key] for key in MODEL_KEYS if config.get(key) is not None}
-    for section, values in kept.items():
-        if isinstance(values, dict):
-            kept[section] = {key: value for key, value in values.items() if key != "freeze"}
+    if NO_CTC in config:
+        kept[NO_CTC] = config[NO_CTC]
+    sections = {key: dict(values) for key, values in kept.items() if isinstance(values, Mapping)}
+    if not stands_on_backbone(config):
+        for values in sections.values():
+            values.pop("freeze", None)
     for section, files in FILES.items():
         if isinstance(files, dict):
-            kept[section] = {k: v for k, v in kept.get(section, {}).items() if k not in files}
-    return kept
+            sections[section] = {k: v for k, v in sections.get(section, {}).items() if k not in files}
+    return kept | sections
+
+
+def stands_on_backbone(config: Mapping) -> bool:
+    """Tell whether some of a model's weights are published ones that stay where they are."""
+    paths = [
+        values.get("init_param_path") for key, values in config.items() if key in PART_SECTIONS and values
+    ]
+    return bool(config.get("backbone") or any(paths))
+
+
+def read_model_config(path: Path) -> dict:
+    """Read the ``config.yaml`` of a model directory.
+
+    Raises:
+        ConfigError: where there is none.
+    """
+    file = Path(path) / "config.yaml"
+    if not file.is_file():
+        raise ConfigError(f"{path} holds no config.yaml; expected a model directory")
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def build_model(path: Path, checkpoint: str = "model.pt", **changes):
+    """Build the ``SAP2`` of a model directory, without FunASR's AutoModel.
+
+    Args:
+        path: the directory.
+        checkpoint: the file of its weights; where it is missing, the new parts stay random.
+        **changes: top-level keys of the configuration that count instead of the directory's.
+
+    Raises:
+        ConfigError: for weights that do not fit.
+    """
+    from funasr.register import tables
+    from transformers import AutoTokenizer
+
+    from funasr_sap.models.published import read_checkpoint
+    from funasr_sap.models.sap2 import SAP2
+
+    config = read_model_config(path) | changes
+    tokenizer = AutoTokenizer.from_pretrained(Path(path) / "tokenizer")
+    frontend = tables.frontend_classes[config["frontend"]](**config.get("frontend_conf", {}))
+    arguments = config.pop("model_conf", {}) | config
+    file = Path(path) / checkpoint
+    for key in ("model", "frontend", "frontend_conf", "tokenizer_conf"):
+        arguments.pop(key, None)
+    model = SAP2(
+        **arguments
+        | {"tokenizer": tokenizer, "input_size": frontend.output_size(), "vocab_size": len(tokenizer)}
+        | {"init_param": str(file) if file.is_file() else None}
+    )
+    if file.is_file():
+        state = read_checkpoint(file)
+        expected = model.state_dict()
+        fitting = {
+            name: v for name, v in state.items() if name in expected and v.shape == expected[name].shape
+        }
+        model.load_state_dict(fitting, strict=False)
+        model.on_pretrained_model_loaded(frozenset(fitting))
+    return model.eval()
 
 
 def export(
-    model_dir: Path, output_dir: Path, checkpoint: str = "model.pt", half: bool = True
+    model_dir: Path, output_dir: Path, checkpoint: str = "model.pt", half: bool = True, format: str = "funasr"
 ) -> tuple[int, int]:
-    """Copy a model without what only training needs.
+    """Write a model that stands alone, with a model card, and without what only training needs.
 
     Args:
         model_dir: a model directory, as training leaves it.
         output_dir: the directory to write.
         checkpoint: the file of weights in ``model_dir``.
         half: store the weights in fp16.
+        format: "funasr" (config.yaml and model.pt), or "hf" (config.json and model.safetensors).
 
     Returns:
         The number of weights, and their size in bytes.
     """
-    import torch
+    from funasr_sap.models.standalone import read_standalone, write_standalone
 
-    state = torch.load(Path(model_dir) / checkpoint, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
-    weights = {
-        name: value.half() if half and value.is_floating_point() else value for name, value in state.items()
-    }
-    config = yaml.safe_load((Path(model_dir) / "config.yaml").read_text(encoding="utf-8"))
-    write_model_directory(output_dir, config, source=model_dir)
-    with atomic_write(Path(output_dir) / "model.pt", "wb") as stream:
-        torch.save(weights, stream)
-    return sum(value.numel() for value in weights.values()), (Path(output_dir) / "model.pt").stat().st_size
+    state, config, tokenizer = read_standalone(model_dir, checkpoint)
+    if half:
+        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    write_standalone(output_dir, state, config, source=model_dir, tokenizer=tokenizer, format=format)
+    file = Path(output_dir) / WEIGHTS[format]
+    return sum(value.numel() for value in state.values()), file.stat().st_size

@@ -8,22 +8,29 @@ Masks are bool, True = valid. The CTC head shares the LLM's vocabulary, its blan
 """
 
 import contextlib
+import dataclasses
+import logging
 
 import torch
-from funasr.models.ctc.ctc import CTC
 from funasr.register import tables
 from torch import nn
 
-from funasr_sap.context.biasing_list import BiasingList, pad_lists
+from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.prompts import TASKS, PromptBatch, PromptTemplate
-from funasr_sap.context.retrieval import Shortlist, retrieve
+from funasr_sap.context.retrieval import Shortlist, retrieve, retrieve_by_sound
 from funasr_sap.errors import ConfigError
-from funasr_sap.models.builder import build, check_keys, check_model_keys, freeze, lookup
-from funasr_sap.models.evidence import EvidenceEmbedding
+from funasr_sap.models import construction
+from funasr_sap.models.adapting import adapt, truncate
+from funasr_sap.models.builder import build, check_keys, check_model_keys, lookup
+from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
+from funasr_sap.models.first_pass import first_transcripts, on_device
 from funasr_sap.models.guards import Guards
-from funasr_sap.models.llm import build_llm
 from funasr_sap.models.losses import ctc_loss, llm_loss
-from funasr_sap.models.pooling import SpeechDrivenPooling
+from funasr_sap.models.new_tokens import NewTokens, add_tags
+from funasr_sap.models.parts import parameter_table
+from funasr_sap.models.repair import Repair
+from funasr_sap.models.seed_keys import SEED_KEYS, translate
 from funasr_sap.models.speech import BLANK, Context, Speech
 
 
@@ -36,27 +43,33 @@ class SAP2(nn.Module):
         input_size: width of the frontend's features.
         vocab_size: V.
         audio_encoder: name in FunASR's ``encoder_classes``.
-        audio_encoder_conf: its arguments, and ``freeze``.
+        audio_encoder_conf: its arguments, and the options that each part has, see ``PartOptions``.
         audio_adaptor: name in FunASR's ``adaptor_classes``.
-        audio_adaptor_conf: its arguments, and ``freeze``.
+        audio_adaptor_conf: its arguments; ``use_low_frame_rate``, see ``truncate``.
         llm: transformers' name of the architecture.
-        llm_conf: its configuration, and ``freeze``; see ``build_llm``.
-        ctc_conf: arguments of FunASR's ``CTC``, and ``freeze``.
-        context_pooling_conf: ``window``, ``num_heads``, ``mode``.
-        retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece.
+        llm_conf: its configuration; see ``build_llm``.
+        ctc: "CTC", or None for no CTC head: evidence then comes from a first transcript.
+        ctc_conf: arguments of FunASR's ``CTC``.
+        context_pooling_conf: ``window``, ``num_heads``, ``mode``; its ``freeze`` is for the evidence too.
+        backbone: published weights of encoder, adaptor and LLM: a path, or a name at ``hub``.
+        hub: "ms" (ModelScope) or "hf" (Hugging Face).
+        retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece, ``calibration`` of the evidence
+            (``Calibration``).
         boost_conf: ``start``, ``inside`` and ``power`` of shallow fusion; see ``KeywordBoost``.
         guard_conf: what transcripts are not believed; see ``Guards``.
-        prompt_conf: ``language``, used where none is asked for.
+        repair_conf: which keywords are written over similar words; see ``Repair``.
+        prompt_conf: ``language``, used where none is asked for; the others: ``PromptTemplate``.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.
         ctc_weight: weight of the CTC loss; 0 leaves it out.
         llm_weight: weight of the LLM's loss; 0 leaves it out.
         task_weights: relative frequency of each task in training.
-        ignore_init_mismatch: accept weights that lack some of the parameters.
-        **kwargs: what else FunASR's AutoModel hands to every model; not read, but unknown keys raise.
+        ignore_init_mismatch: accept weights that do not fit: what is missing starts from scratch.
+        **kwargs: SAP²-ASR's names, see ``SEED_KEYS``; what else FunASR's AutoModel hands to every model is
+            not read, but unknown keys raise.
 
     Raises:
-        ConfigError: for unknown names and keys.
+        ConfigError: for unknown names and keys, and for published weights that do not fit.
     """
 
     def __init__(
@@ -70,11 +83,15 @@ class SAP2(nn.Module):
         audio_adaptor_conf: dict | None = None,
         llm: str = "qwen3",
         llm_conf: dict | None = None,
+        ctc: str | None = "CTC",
         ctc_conf: dict | None = None,
         context_pooling_conf: dict | None = None,
+        backbone: str | None = None,
+        hub: str = "ms",
         retrieval_conf: dict | None = None,
         boost_conf: dict | None = None,
         guard_conf: dict | None = None,
+        repair_conf: dict | None = None,
         prompt_conf: dict | None = None,
         specaug: str | None = None,
         specaug_conf: dict | None = None,
@@ -85,63 +102,61 @@ class SAP2(nn.Module):
         **kwargs,
     ):
         super().__init__()
-        check_model_keys(type(self), kwargs)
+        check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
-        self.prompts = PromptTemplate(tokenizer)
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
-        self.ignore_init_mismatch = ignore_init_mismatch
+        self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
         self._read_options(retrieval_conf, boost_conf, prompt_conf, task_weights)
         self.guards = build("guard_conf", Guards, guard_conf)
-
-        confs = {
-            "audio_encoder": audio_encoder_conf,
-            "audio_adaptor": audio_adaptor_conf,
-            "llm": llm_conf,
-            "ctc": ctc_conf,
+        self.repair = build("repair_conf", Repair, repair_conf)
+        sections = {
+            "audio_encoder_conf": audio_encoder_conf,
+            "ctc_conf": ctc_conf,
+            "llm_conf": llm_conf,
+            "audio_adaptor_conf": audio_adaptor_conf,
+            "context_pooling_conf": context_pooling_conf,
         }
-        confs = {name: dict(conf or {}) for name, conf in confs.items()}
-        self.frozen = [name for name, conf in confs.items() if conf.pop("freeze", False)]
-        encoder_class = lookup("audio_encoder", tables.encoder_classes, audio_encoder)
-        self.audio_encoder = build(
-            "audio_encoder_conf", encoder_class, confs["audio_encoder"], input_size=input_size
-        )
-        encoder_dim = self.audio_encoder.output_size()
-        self.ctc = build("ctc_conf", CTC, confs["ctc"], odim=vocab_size, encoder_output_size=encoder_dim)
-        self.llm = build_llm(llm, vocab_size, **confs["llm"])
-        llm_dim = self.llm.config.hidden_size
-        adaptor_class = lookup("audio_adaptor", tables.adaptor_classes, audio_adaptor)
-        self.audio_adaptor = build(
-            "audio_adaptor_conf",
-            adaptor_class,
-            confs["audio_adaptor"],
-            encoder_dim=encoder_dim,
-            llm_dim=llm_dim,
-        )
-        self.context_pooling = build(
-            "context_pooling_conf", SpeechDrivenPooling, context_pooling_conf, dim=llm_dim
-        )
-        self.evidence = EvidenceEmbedding(Shortlist.NUM_FEATURES, llm_dim)
-        self.specaug = None
+        names = {"audio_encoder": audio_encoder, "ctc": ctc, "llm": llm, "audio_adaptor": audio_adaptor}
+        blueprint = construction.Blueprint(names, translate({**kwargs, **sections}), input_size, vocab_size)
+        self._build(blueprint, construction.find_sources(blueprint, backbone, hub))
         if specaug is not None:
-            self.specaug = build(
-                "specaug_conf", lookup("specaug", tables.specaug_classes, specaug), specaug_conf
+            specaug_class = lookup("specaug", tables.specaug_classes, specaug)
+            self.specaug = build("specaug_conf", specaug_class, specaug_conf)
+        logging.info("%s\n%s", type(self).__name__, parameter_table(self))
+
+    def _build(self, blueprint, sources) -> None:
+        """Build the parts, and what goes with the tokenizer."""
+        if self.ctc_weight > 0 and blueprint.names["ctc"] is None:
+            raise ConfigError(
+                f"ctc_weight: got {self.ctc_weight}, but ctc is null; set it to 0, or ctc to CTC"
             )
-        for name in self.frozen:
-            freeze(getattr(self, name))
-        word_start = [
-            str(token).startswith(("Ġ", "▁")) for token in tokenizer.convert_ids_to_tokens(range(vocab_size))
-        ]
+        self.from_backbone = construction.assemble(self, blueprint, sources, self.ignore_init_mismatch)
+        own = [part for part in construction.PARTS if getattr(self, part) is not None]
+        self.frozen = [part for part in own if blueprint.options[part].is_frozen]
+        self.low_frame_rate = blueprint.low_frame_rate
+        self.specaug = None
+        tokens = self.tokenizer.convert_ids_to_tokens(range(blueprint.vocab_size))
+        word_start = [str(token).startswith(("Ġ", "▁")) for token in tokens]
         self.register_buffer("word_start", torch.tensor(word_start), persistent=False)
+        self.new_tokens = None
+        if self.added_ids:
+            self.new_tokens = NewTokens(self.added_ids, blueprint.llm_dim)
+            self.new_tokens.start_from(self.llm.get_input_embeddings().weight)
+            self.new_tokens.requires_grad_(not blueprint.options["context_pooling"].freeze)
 
     def _read_options(self, retrieval_conf, boost_conf, prompt_conf, task_weights) -> None:
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
-        check_keys("retrieval_conf", retrieval_conf, {"top", "threshold"})
+        check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
         self.boost = {"start": 0.0, "inside": 0.0, "power": 0.5}
         check_keys("boost_conf", boost_conf or {}, self.boost)
         self.boost |= boost_conf or {}
-        check_keys("prompt_conf", prompt_conf, {"language"})
+        check_keys("prompt_conf", prompt_conf, {"language", "style", "itn", "name_language"})
+        self.added_ids = add_tags(self.tokenizer, prompt_conf.get("style", "sap2"))
+        style = {key: prompt_conf[key] for key in ("style", "itn", "name_language") if key in prompt_conf}
+        self.prompts = PromptTemplate(self.tokenizer, **style)
         self.top = retrieval_conf.get("top", 5)
         self.threshold = retrieval_conf.get("threshold", -3.0)
+        self.calibration = build("calibration", Calibration, retrieval_conf.get("calibration"))
         self.language = prompt_conf.get("language", "en")
         self.task_weights = dict(task_weights or {"transcribe": 1.0})
         check_keys("task_weights", self.task_weights, TASKS)
@@ -155,18 +170,29 @@ class SAP2(nn.Module):
             getattr(self, name).eval()
         return self
 
+    def state_dict(self, *args, **kwargs):
+        """List what a checkpoint holds; see ``saved_names``."""
+        return saved_state(self, super().state_dict(*args, **kwargs))
+
+    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
+        """Load a checkpoint: what it leaves to the backbone stays."""
+        whole = whole_state(self, state_dict)
+        found = super().load_state_dict(whole, strict=False, assign=assign)
+        needed = set(saved_names(self).values())
+        found.missing_keys[:] = [name for name in found.missing_keys if name in needed]
+        if strict and (found.missing_keys or found.unexpected_keys):
+            raise RuntimeError(
+                f"state_dict: missing {found.missing_keys}, unexpected {found.unexpected_keys}"
+            )
+        return found
+
     def on_pretrained_model_loaded(self, loaded_keys: frozenset) -> None:
-        """Refuse weights that lack parameters; FunASR calls this after it has loaded them.
+        """Refuse weights that do not fit; FunASR calls this after it has loaded them.
 
         Raises:
-            ConfigError: naming the first 20 missing ones, unless ``ignore_init_mismatch``.
+            ConfigError: naming the first 20 of each kind, unless ``ignore_init_mismatch``.
         """
-        missing = sorted(set(self.state_dict()) - loaded_keys)
-        if missing and not self.ignore_init_mismatch:
-            raise ConfigError(
-                f"init_param lacks {len(missing)} parameter(s) of this model or has them in another shape: "
-                f"{', '.join(missing[:20])}; pass ++ignore_init_mismatch=true to start them from scratch"
-            )
+        report_of(self, loaded_keys, self.init_param).settle("init_param", self.ignore_init_mismatch)
 
     def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> Speech:
         """Run encoder, CTC head and adaptor.
@@ -187,10 +213,15 @@ class SAP2(nn.Module):
             frames, lengths = self.audio_encoder(speech, speech_lengths)
         frames = frames.to(dtype)
         frame_mask = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
-        log_probs = self.ctc.ctc_lo(frames).float().log_softmax(-1)  # fp32 also under autocast
+        log_probs = frames.new_zeros(len(frames), 0, 0)
+        if self.ctc is not None:
+            log_probs = self.ctc.ctc_lo(frames).float().log_softmax(-1)  # fp32 also under autocast
         if self.llm_weight > 0:
             table = self.llm.get_input_embeddings().weight
-            audio, audio_mask = self.audio_adaptor(frames, frame_mask, log_probs, table, BLANK)
+            frames_in = frames.to(next(self.audio_adaptor.parameters()).dtype)
+            audio, audio_mask = adapt(self.audio_adaptor, frames_in, frame_mask, log_probs, table, BLANK)
+            if self.low_frame_rate:
+                audio_mask = truncate(audio_mask, speech_lengths)
         else:
             audio, audio_mask = frames[:, :0], frame_mask[:, :0]
         return Speech(frames, frame_mask, log_probs, audio, audio_mask)
@@ -206,15 +237,19 @@ class SAP2(nn.Module):
         """
         if not any(len(each) for each in lists):
             return None
-        pieces, mask = pad_lists(lists, speech.log_probs.device)
+        if self.ctc is None:
+            texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
+            cut = {"top": self.top if top is None else top}
+            cut["threshold"] = self.threshold if threshold is None else threshold
+            return on_device(retrieve_by_sound(texts, lists, **cut), speech.audio.device)
         return retrieve(
             speech.log_probs,
             speech.frame_mask,
-            pieces,
-            mask,
+            lists,
             self.word_start,
             top=self.top if top is None else top,
             threshold=self.threshold if threshold is None else threshold,
+            calibration=self.calibration,
             blank=BLANK,
         )
 
@@ -238,7 +273,9 @@ class SAP2(nn.Module):
         device = speech.audio.device
         rows = []
         for each, index, wanted in zip(lists, shortlist.index.tolist(), columns, strict=True):
-            rows.append(self.prompts.context_ids([each.ids[index[column]] for column in wanted], language))
+            chosen = [index[column] for column in wanted]
+            words, pieces = [each.words[i] for i in chosen], [each.ids[i] for i in chosen]
+            rows.append(self.prompts.write_context(words, pieces, language))
         size = max(len(ids) for ids, _ in rows)
         ids = torch.zeros(len(rows), size, dtype=torch.long)
         owner = torch.full((len(rows), size), -1)
@@ -250,12 +287,17 @@ class SAP2(nn.Module):
         ids, owner, mask = ids.to(device), owner.to(device), mask.to(device)
         evidence = self.evidence(shortlist.features.to(speech.audio.dtype))  # (B, K, D)
         evidence = evidence.gather(1, owner.clamp(min=0)[..., None].expand(-1, -1, evidence.shape[-1]))
-        context = self.llm.get_input_embeddings()(ids) + torch.where(owner[..., None] >= 0, evidence, 0)
+        context = self.embed_tokens(ids) + torch.where(owner[..., None] >= 0, evidence, 0)
         return Context(*self.context_pooling(speech.audio, speech.audio_mask, context, mask))
+
+    def embed_tokens(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embed tokens, added ones too: (B, S) to (B, S, D)."""
+        embedding = self.llm.get_input_embeddings()
+        return embedding(ids) if self.new_tokens is None else self.new_tokens(embedding, ids)
 
     def embed_prompt(self, batch: PromptBatch, speech: Speech, context: Context | None) -> torch.Tensor:
         """Fill a prompt's places with audio and context embeddings: (B, S, D)."""
-        embeddings = self.llm.get_input_embeddings()(batch.input_ids)
+        embeddings = self.embed_tokens(batch.input_ids)
         audio = speech.audio[speech.audio_mask].to(embeddings.dtype)
         embeddings = embeddings.masked_scatter(batch.audio_mask[..., None], audio)
         if context is not None:
@@ -286,6 +328,8 @@ class SAP2(nn.Module):
             loss (scalar), stats (scalars by name), weight (the batch size), as FunASR's Trainer has it.
         """
         encoded = self.encode(speech, speech_lengths)
+        if self.ctc is None:  # a perfect first pass, which costs nothing
+            encoded = dataclasses.replace(encoded, transcripts=ctc_texts)
         loss, stats = encoded.log_probs.new_zeros(()), {}
         if self.ctc_weight > 0:
             stats["loss_ctc"] = ctc_loss(self, encoded, ctc_texts)

@@ -22,6 +22,7 @@ class Speech:
         log_probs: (B, T, V) CTC log posteriors.
         audio: (B, Ta, D) audio embeddings.
         audio_mask: (B, Ta) bool.
+        transcripts: B texts to look for keywords in, where there is no CTC head; None = the LLM writes them.
     """
 
     frames: torch.Tensor
@@ -29,6 +30,7 @@ class Speech:
     log_probs: torch.Tensor
     audio: torch.Tensor
     audio_mask: torch.Tensor
+    transcripts: list[str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

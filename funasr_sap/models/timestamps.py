@@ -6,6 +6,7 @@ import re
 import torch
 import torchaudio
 
+CHINESE = re.compile(r"[\u3400-\u9fff]")
 WORD = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")  # a Chinese character, or a run of others
 
 DELAY = 0.5  # frames from the beginning of a word to its first piece: measured on speech with known times

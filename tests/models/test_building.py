@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -69,18 +71,28 @@ def broken_dir(small_model_dir, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("change", ["missing", "another shape"])
-def test_weights_that_lack_parameters_are_an_error(change, broken_dir):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("missing", "1 missing: evidence.output.bias;"),
+        ("another shape", r"1 misshapen: evidence.output.bias \(5,\), expected \(32,\);"),
+        ("left over", "1 left over: evidence.outputs.bias;"),
+    ],
+)
+def test_weights_that_do_not_fit_are_an_error(change, message, broken_dir, caplog):
     def spoil(weights):
+        if change == "left over":
+            weights["evidence.outputs.bias"] = weights["evidence.output.bias"]
+            return
         bias = weights.pop("evidence.output.bias")
         if change == "another shape":
             weights["evidence.output.bias"] = bias[:5]
 
     folder = broken_dir(spoil)
-    with pytest.raises(ConfigError, match=r"lacks 1 parameter.*evidence.output.bias"):
+    with pytest.raises(ConfigError, match=f"init_param does not fit this model; {message}"):
         load(folder)
-    model = load(folder, ignore_init_mismatch=True) if change == "another shape" else None
-    assert model is None or not model.model.evidence.output.bias.any()
+    load(folder, ignore_init_mismatch=True)
+    assert re.search(message.rstrip(";"), caplog.text)
 
 
 def test_a_directory_without_weights_is_an_error(broken_dir):

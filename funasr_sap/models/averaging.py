@@ -1,0 +1,66 @@
+"""The mean of several checkpoints of one training."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from funasr_sap.data.files import atomic_write
+from funasr_sap.errors import ConfigError
+from funasr_sap.models.published import read_checkpoint
+
+
+def newest_epochs(model_dir: Path, number: int) -> list[str]:
+    """List the checkpoints of the last epochs, oldest first.
+
+    Raises:
+        ConfigError: where there are fewer.
+    """
+    epochs = {}
+    for file in Path(model_dir).glob("model.pt.ep*"):
+        found = re.fullmatch(r"model\.pt\.ep(\d+)", file.name)
+        if found:
+            epochs[int(found[1])] = file.name
+    if number < 1 or len(epochs) < number:
+        raise ConfigError(f"{model_dir}: asked for the last {number} epochs, found {len(epochs)} checkpoints")
+    return [epochs[epoch] for epoch in sorted(epochs)[-number:]]
+
+
+def average_checkpoints(files: Sequence[Path], output: Path) -> None:
+    """Write the mean of the weights of several files; counters are those of the last one.
+
+    Args:
+        files: checkpoints with the same names and shapes.
+        output: the file to write.
+
+    Raises:
+        ConfigError: for a file that is missing or has other names or shapes.
+    """
+    total = {}
+    for file in files:
+        if not Path(file).is_file():
+            raise ConfigError(f"no such checkpoint: {file}")
+        state = read_checkpoint(file)
+        if total and (differ := _differences(total, state)):
+            raise ConfigError(f"{file} does not fit {files[0]}: {', '.join(differ[:20])}")
+        for name, value in state.items():
+            if value.is_floating_point():
+                total[name] = total.get(name, 0) + value.double()
+            else:
+                total[name] = value
+    mean = {
+        name: (total[name] / len(files)).to(value.dtype) if value.is_floating_point() else total[name]
+        for name, value in state.items()
+    }
+    with atomic_write(output, "wb") as stream:
+        torch.save(mean, stream)
+
+
+def _differences(first: dict, second: dict) -> list[str]:
+    """Name what one has and the other has not, or has in another shape."""
+    return sorted(
+        name
+        for name in first.keys() | second.keys()
+        if name not in first or name not in second or first[name].shape != second[name].shape
+    )

@@ -1,0 +1,54 @@
+"""Whisper's log-mel features behind the interface of FunASR's frontends."""
+
+import torch
+from funasr.register import tables
+from transformers import WhisperFeatureExtractor
+
+from funasr_sap.models.whisper_mel import HOP, LOOKAHEAD
+
+
+@tables.register("frontend_classes", "WhisperMel")
+class WhisperMel(torch.nn.Module):
+    """Whisper's features without their padding, which its encoder adds again.
+
+    Args:
+        fs: Hz; Whisper's is 16,000.
+        n_mels: mel bands.
+        chunk_length: seconds that the encoder hears at most; longer audio is cut.
+        subsampling: feature frames an encoder frame, for word times.
+    """
+
+    frame_shift = 10  # ms
+
+    def __init__(self, fs: int = 16000, n_mels: int = 80, chunk_length: int = 30, subsampling: int = 2):
+        super().__init__()
+        self.fs, self.n_mels = fs, n_mels
+        self.lfr_n = subsampling  # FunASR's name for the frames that make one
+        self.extractor = WhisperFeatureExtractor(
+            feature_size=n_mels, sampling_rate=fs, hop_length=HOP, chunk_length=chunk_length
+        )
+
+    def output_size(self) -> int:
+        """Tell the width of the features."""
+        return self.n_mels
+
+    def forward(self, waveforms: torch.Tensor, lengths, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute features.
+
+        Args:
+            waveforms: (B, samples).
+            lengths: B numbers of samples.
+            **kwargs: what else FunASR hands to every frontend; not read.
+
+        Returns:
+            features: (B, frames, n_mels), the look-ahead included.
+            lengths: (B,) frames, the look-ahead included.
+        """
+        lengths = torch.as_tensor(lengths)
+        speech = [waveform[:length].numpy() for waveform, length in zip(waveforms, lengths, strict=True)]
+        mel = self.extractor(speech, sampling_rate=self.fs, return_tensors="pt").input_features.transpose(
+            1, 2
+        )
+        frames = (-(-lengths // HOP)).clamp(max=mel.shape[1]) + LOOKAHEAD
+        mel = torch.nn.functional.pad(mel, (0, 0, 0, LOOKAHEAD))
+        return mel[:, : int(frames.max())], frames

@@ -1,0 +1,298 @@
+"""Published weights under SAP²: the same logits and transcripts as the class that published them."""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import miniatures
+import numpy as np
+import pytest
+import torch
+
+from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.models.backbone import import_backbone
+from funasr_sap.models.directory import build_model, read_model_config
+from funasr_sap.models.standalone import standalone_state
+
+TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
+RATE = 16000  # Hz
+
+
+@pytest.fixture(scope="module")
+def waveforms():
+    """Noise that is loud up to its end, 2.3 s and 1.37 s: nothing about padding may be silent by luck."""
+    rng = np.random.default_rng(0)
+    return [torch.tensor(0.1 * rng.standard_normal(size), dtype=torch.float32) for size in (36800, 21920)]
+
+
+def features_of(folder, waveforms):
+    from funasr.register import tables
+
+    config = read_model_config(folder)
+    frontend = tables.frontend_classes[config["frontend"]](**config["frontend_conf"])
+    features = [frontend(waveform[None], [len(waveform)])[0][0] for waveform in waveforms]
+    lengths = torch.tensor([len(each) for each in features])
+    return torch.nn.utils.rnn.pad_sequence(features, batch_first=True), lengths
+
+
+@torch.no_grad()
+def plain_logits(model, speech, lengths, style_task="transcribe"):
+    """Logits of SAP² for the prompt without context, and the prompt."""
+    encoded = model.encode(speech, lengths)
+    batch = model.prompt_batch([style_task] * len(speech), encoded, None)
+    embeddings = model.embed_prompt(batch, encoded, None)
+    positions = (batch.mask.cumsum(1) - 1).clamp(min=0)
+    output = model.llm(inputs_embeds=embeddings, attention_mask=batch.mask.long(), position_ids=positions)
+    return output.logits, batch
+
+
+@torch.no_grad()
+def greedy(model, speech, lengths, tokens=12):
+    encoded = model.encode(speech, lengths)
+    batch = model.prompt_batch(["transcribe"] * len(speech), encoded, None)
+    return model.llm.generate(
+        inputs_embeds=model.embed_prompt(batch, encoded, None),
+        attention_mask=batch.mask.long(),
+        max_new_tokens=tokens,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=0,
+    )
+
+
+def reference_inputs(batch, row, audio_token):
+    ids = torch.where(batch.audio_mask, audio_token, batch.input_ids)[row][batch.mask[row]]
+    return ids[None]
+
+
+@pytest.fixture(scope="module")
+def qwen2_audio(tokenizer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("qwen2_audio")
+    reference = miniatures.qwen2_audio(folder / "base", tokenizer, max_shard_size="30KB")
+    config = miniatures.config_of("qwen2_audio")
+    config["audio_encoder_conf"].pop("dtype")
+    config["llm_conf"].pop("dtype")
+    model = import_backbone(config, folder / "sap2", folder / "base")
+    return folder, reference, model
+
+
+def qwen2_audio_features(waveform, reference):
+    from transformers import WhisperFeatureExtractor
+
+    extractor = WhisperFeatureExtractor(feature_size=80, chunk_length=4)
+    found = extractor(
+        waveform.numpy(),
+        sampling_rate=RATE,
+        return_attention_mask=True,
+        return_tensors="pt",
+        padding="max_length",
+    )
+    return {"input_features": found.input_features, "feature_attention_mask": found.attention_mask}
+
+
+def test_qwen2_audio_has_the_logits_of_transformers(qwen2_audio, waveforms):
+    folder, reference, model = qwen2_audio
+    assert len(list((folder / "base").glob("*.safetensors"))) > 1  # shards, as published
+    logits, batch = plain_logits(model, *features_of(folder / "sap2", waveforms))
+    generated = greedy(model, *features_of(folder / "sap2", waveforms))
+    for row, waveform in enumerate(waveforms):
+        inputs = qwen2_audio_features(waveform, reference)
+        ids = reference_inputs(batch, row, reference.config.audio_token_id)
+        with torch.no_grad():
+            expected = reference(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs).logits[0]
+        torch.testing.assert_close(logits[row][batch.mask[row]], expected, **TOLERANCE)
+        found = reference.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False,
+            eos_token_id=None, pad_token_id=0, **inputs,
+        )  # fmt: skip
+        assert generated[row].tolist() == found[0, ids.shape[1] :].tolist()
+
+
+def test_qwen2_audio_speaks_the_prompt_of_its_processor(qwen2_audio):
+    from transformers import Qwen2AudioProcessor, WhisperFeatureExtractor
+
+    _, reference, model = qwen2_audio
+    processor = Qwen2AudioProcessor(WhisperFeatureExtractor(feature_size=80), model.tokenizer)
+    for words in ([], ["photosynthesis", "The Beatles", "a, b"]):
+        task = "transcribe_with_context" if words else "transcribe"
+        text = model.prompts.table["tasks"][task]["en"]["user"].partition("\n")[2]
+        text = text.replace("{context}", ", ".join(words))
+        content = [{"type": "audio", "audio_url": "x"}, {"type": "text", "text": text}]
+        said = processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
+        expected = model.tokenizer.encode(said, add_special_tokens=False)
+        context, _ = model.prompts.write_context(words, [], "en") if words else ([], [])
+        ids = model.prompts.prompt_ids(task, "en", 1, len(context))
+        assert fill(ids, model.prompts, reference.config.audio_token_id, context) == expected
+
+
+def fill(ids, prompts, audio, context):
+    """Put an id where the audio is, and the ids of the context where it is."""
+    written = iter(context)
+    return [audio if i == prompts.AUDIO else next(written) if i == prompts.CONTEXT else i for i in ids]
+
+
+@pytest.fixture(scope="module")
+def nano_hf(tokenizer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fun_asr_nano_hf")
+    reference = miniatures.fun_asr_nano_hf(folder / "base", tokenizer)
+    config = miniatures.config_of("fun_asr_nano")
+    config["audio_adaptor_conf"].pop("use_low_frame_rate")
+    return folder, reference, import_backbone(config, folder / "sap2", folder / "base")
+
+
+def test_fun_asr_nano_of_transformers_has_its_logits(nano_hf, waveforms):
+    folder, reference, model = nano_hf
+    speech, lengths = features_of(folder / "sap2", waveforms)
+    logits, batch = plain_logits(model, speech, lengths)
+    generated = greedy(model, speech, lengths)
+    for row, length in enumerate(lengths):
+        ids = reference_inputs(batch, row, reference.config.audio_token_id)
+        inputs = {"input_features": speech[row : row + 1, :length], "input_ids": ids}
+        inputs |= {"input_features_mask": torch.ones(1, length), "attention_mask": torch.ones_like(ids)}
+        with torch.no_grad():
+            expected = reference(**inputs).logits[0]
+        torch.testing.assert_close(logits[row][batch.mask[row]], expected, **TOLERANCE)
+        found = reference.generate(
+            **inputs, max_new_tokens=12, do_sample=False, eos_token_id=None, pad_token_id=0
+        )
+        assert generated[row].tolist() == found[0, ids.shape[1] :].tolist()
+
+
+@pytest.mark.parametrize("use_low_frame_rate", [True, False])
+@pytest.mark.parametrize(
+    ("hotwords", "language", "itn"),
+    [
+        ([], None, True),
+        (["photosynthesis", "The Beatles"], "中文", False),
+        (["(x)", "开放时间"], "英文", True),
+    ],
+)
+def test_fun_asr_nano_has_the_prompt_and_the_logits_of_funasr(
+    use_low_frame_rate, hotwords, language, itn, tokenizer, waveforms, tmp_path
+):
+    reference, known = miniatures.fun_asr_nano(tmp_path / "base", tokenizer, use_low_frame_rate)
+    config = miniatures.config_of("fun_asr_nano")
+    config["prompt_conf"] |= {"itn": itn, "name_language": language is not None}
+    model = import_backbone(config, tmp_path / "sap2", tmp_path / "base")
+    code = {"中文": "zh", "英文": "en"}.get(language, "zh")
+    speech, lengths = features_of(tmp_path / "sap2", waveforms[:1])
+    frontend = frontend_of(tmp_path / "sap2")
+    chat = [reference.generate_chatml(reference.get_prompt(hotwords, language, itn), waveforms[0])]
+    embeddings, _, _, source_ids, _ = reference.inference_prepare(
+        chat, tokenizer=known, frontend=frontend, device="cpu"
+    )
+    task = "transcribe_with_context" if hotwords else "transcribe"
+    context, _ = model.prompts.write_context(hotwords, [], code) if hotwords else ([], [])
+    with torch.no_grad():
+        encoded = model.encode(speech, lengths)
+        ids = model.prompts.prompt_ids(task, code, int(encoded.audio_mask.sum()), len(context))
+        assert fill(ids, model.prompts, 0, context) == source_ids[0].tolist()
+        prompt = model.prompts.batch([fill(ids, model.prompts, model.prompts.AUDIO, context)])
+        ours = model.embed_prompt(prompt, encoded, None)
+        torch.testing.assert_close(ours, embeddings, **TOLERANCE)
+        expected = reference.llm(inputs_embeds=embeddings).logits
+        torch.testing.assert_close(model.llm(inputs_embeds=ours).logits, expected, **TOLERANCE)
+        options = {"max_new_tokens": 10, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+        assert torch.equal(
+            model.llm.generate(inputs_embeds=ours, **options),
+            reference.llm.generate(inputs_embeds=embeddings, **options),
+        )
+
+
+def frontend_of(folder: Path):
+    from funasr.register import tables
+
+    config = read_model_config(folder)
+    return tables.frontend_classes[config["frontend"]](**config["frontend_conf"])
+
+
+def test_context_in_a_window_of_one_is_the_plain_prompt(qwen2_audio, waveforms):
+    folder, _, model = qwen2_audio
+    words = [*miniatures.keywords(3), "The Beatles"]
+    lists = [BiasingList(words, model.tokenizer)]
+    with torch.no_grad():
+        encoded = model.encode(*features_of(folder / "sap2", waveforms[:1]))
+        encoded = dataclasses.replace(encoded, transcripts=["no such words"])
+        shortlist = model.retrieve(encoded, lists, top=len(words), threshold=float("-inf"))
+        columns = [sorted(range(len(words)), key=shortlist.index[0].tolist().__getitem__)]
+        context = model.embed_context(encoded, lists, shortlist, columns, "en")
+        batch = model.prompt_batch(["transcribe_with_context"], encoded, context)
+        ours = model.embed_prompt(batch, encoded, context)
+        tokens, _ = model.prompts.write_context(words, [], "en")
+        ids = model.prompts.prompt_ids(
+            "transcribe_with_context", "en", int(encoded.audio_mask.sum()), len(tokens)
+        )
+        plain = model.prompts.batch([fill(ids, model.prompts, model.prompts.AUDIO, tokens)])
+        expected = model.embed_prompt(plain, encoded, None)
+        found = model.llm(inputs_embeds=ours).logits
+        torch.testing.assert_close(found, model.llm(inputs_embeds=expected).logits, **TOLERANCE)
+
+
+def test_an_encoder_and_an_llm_that_have_not_met(tokenizer, waveforms, tmp_path):
+    encoder = miniatures.whisper(tmp_path / "whisper")
+    llm = miniatures.qwen3(tmp_path / "qwen3", tokenizer)
+    config = miniatures.config_of("whisper_turbo_qwen3")
+    config["audio_adaptor_conf"] |= {"ffn_dim": 16, "n_layer": 1, "attention_heads": 4}
+    parts = {"audio_encoder": tmp_path / "whisper", "llm": tmp_path / "qwen3"}
+    model = import_backbone(config, tmp_path / "sap2", parts=parts)
+    speech, lengths = features_of(tmp_path / "sap2", waveforms)
+    frames, _ = model.audio_encoder(speech, lengths)
+    for row, waveform in enumerate(waveforms):
+        mel = qwen2_audio_features(waveform, None)["input_features"]
+        with torch.no_grad():
+            expected = encoder.model.encoder(mel).last_hidden_state[0]
+        real = -(-len(waveform) // 320)
+        torch.testing.assert_close(frames[row, :real], expected[:real], **TOLERANCE)
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        torch.testing.assert_close(model.llm(tokens).logits, llm(tokens).logits, **TOLERANCE)
+    assert not {name for name in model.from_backbone if name.startswith("audio_adaptor")}
+
+
+def test_adapters_of_sap2_asr(tokenizer, qwen2_audio, waveforms, tmp_path):
+    folder, reference, _ = qwen2_audio
+    tensors = miniatures.sap2_asr_adapters(tmp_path / "adapters", reference)
+    config = miniatures.config_of("qwen2_audio")
+    for part in ("audio_encoder_conf", "llm_conf"):
+        config[part].pop("dtype")
+    model = import_backbone(config, tmp_path / "sap2", folder / "base", adapters=tmp_path / "adapters")
+    assert model.context_pooling.mode == "mean" and "sap2_asr" in str(read_model_config(tmp_path / "sap2"))
+    prefix = "base_model.model.language_model.model.layers.1.self_attn.v_proj.lora_"
+    delta = 8 / 4 * tensors[f"{prefix}B.weight"] @ tensors[f"{prefix}A.weight"]
+    base = reference.model.language_model.layers[1].self_attn.v_proj.weight
+    state = standalone_state(model)
+    torch.testing.assert_close(state["llm.model.layers.1.self_attn.v_proj.weight"], base + delta, **TOLERANCE)
+    again = build_model(tmp_path / "sap2")  # the adapters are in the directory
+    torch.testing.assert_close(standalone_state(again), state, **TOLERANCE)
+
+
+def test_fp32_and_bf16_of_a_backbone_are_alike(qwen2_audio, waveforms):
+    folder, _, model = qwen2_audio
+    batch = features_of(folder / "sap2", waveforms)
+    exact, prompt = plain_logits(model, *batch)
+    half, _ = plain_logits(copy.deepcopy(model).bfloat16(), *batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = plain_logits(model, *batch)
+    for rough in (half, mixed):
+        error = (rough.float() - exact)[prompt.mask].norm() / exact[prompt.mask].norm()
+        assert error < 0.05
+
+
+def test_osum(tokenizer, waveforms, tmp_path):
+    config = miniatures.osum_config()
+    state = miniatures.osum(tmp_path / "infer.pt", tokenizer, tmp_path / "qwen2")
+    model = import_backbone(config, tmp_path / "sap2", tmp_path / "infer.pt", tokenizer=tmp_path / "qwen2")
+    speech, lengths = features_of(tmp_path / "sap2", waveforms)
+    with torch.no_grad():
+        both = model.encode(speech, lengths)
+        for row, length in enumerate(lengths):
+            alone = model.encode(speech[row : row + 1, :length], lengths[row : row + 1])
+            found = both.audio[row][both.audio_mask[row]]
+            torch.testing.assert_close(found, alone.audio[0][alone.audio_mask[0]], **TOLERANCE)
+            begin, end = state["speech_token_emded.weight"][-2:]
+            assert torch.equal(found[0], begin) and torch.equal(found[-1], end)
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight"
+    lora = model.llm.model.layers[0].self_attn.q_proj.lora_A["default"].weight
+    assert torch.equal(lora, state[f"llama_model.{name}"])

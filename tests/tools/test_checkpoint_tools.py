@@ -1,0 +1,98 @@
+"""lora_merge, average_checkpoints and export, on a miniature with adapters."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from funasr_sap.errors import ConfigError
+from funasr_sap.models.averaging import average_checkpoints, newest_epochs
+from funasr_sap.models.directory import build_model, read_model_config
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests/models"), str(ROOT / "tools")]
+
+import average_checkpoints as average_tool  # noqa: E402
+import export as export_tool  # noqa: E402
+import lora_merge  # noqa: E402
+import miniatures  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def adapted(tokenizer, tmp_path_factory):
+    """A model directory on a backbone, with adapters and tags that have been trained."""
+    from funasr_sap.models.backbone import import_backbone
+
+    folder = tmp_path_factory.mktemp("adapted")
+    miniatures.qwen3(folder / "qwen3", tokenizer)
+    miniatures.whisper(folder / "whisper")
+    config = miniatures.config_of("whisper_turbo_qwen3")
+    config["audio_adaptor_conf"] |= {"ffn_dim": 16, "n_layer": 1, "attention_heads": 4}
+    parts = {"audio_encoder": folder / "whisper", "llm": folder / "qwen3"}
+    config["prompt_conf"] |= {"style": "sap2_asr"}
+    model = import_backbone(config, folder / "sap2", parts=parts)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    torch.save(model.state_dict(), folder / "sap2/model.pt")
+    return folder / "sap2"
+
+
+@torch.no_grad()
+def logits(model):
+    speech = torch.randn(1, 120, 80, generator=torch.Generator().manual_seed(0))
+    encoded = model.encode(speech, torch.tensor([120]))
+    batch = model.prompt_batch(["transcribe"], encoded, None)
+    return model.llm(inputs_embeds=model.embed_prompt(batch, encoded, None)).logits[..., :400]
+
+
+@pytest.mark.parametrize("format", ["funasr", "hf"])
+def test_merged_models_stand_alone(format, adapted, tmp_path, capsys):
+    expected = logits(build_model(adapted))
+    lora_merge.main(
+        ["--model-dir", str(adapted), "--output-dir", str(tmp_path / "alone"), "--format", format]
+    )
+    assert "M parameters" in capsys.readouterr().out
+    config = read_model_config(tmp_path / "alone")
+    assert not {"init_param_path", "lora_conf"} & {
+        key for c in config.values() if isinstance(c, dict) for key in c
+    }
+    if format == "hf":
+        torch.save(load_file(tmp_path / "alone/model.safetensors"), tmp_path / "alone/model.pt")
+    alone = build_model(tmp_path / "alone")
+    assert alone.new_tokens is None and not alone.from_backbone
+    torch.testing.assert_close(logits(alone), expected, rtol=1e-5, atol=1e-5)
+    card = (tmp_path / "alone/README.md").read_text()
+    assert "| llm | qwen3 |" in card and "lora_alpha: 32" in card
+
+
+def test_export_in_half_precision(small_model_dir, small_model, tmp_path):
+    options = ["--model-dir", str(small_model_dir), "--output-dir", str(tmp_path / "out"), "--format", "hf"]
+    export_tool.main(options)
+    found = load_file(tmp_path / "out/model.safetensors")
+    expected = small_model.state_dict()
+    missing = expected.keys() - found.keys()
+    assert missing <= {"llm.lm_head.weight"}  # tied: one tensor under two names
+    assert all(torch.equal(value, expected[name].half()) for name, value in found.items())
+    assert (tmp_path / "out/am.mvn").is_file() and (tmp_path / "out/README.md").is_file()
+
+
+def test_the_average_of_checkpoints(tmp_path, capsys):
+    for epoch in (1, 2, 3, 10):
+        state = {"w": torch.tensor([float(epoch), 1e-8]), "steps": torch.tensor(epoch)}
+        torch.save({"state_dict": state, "epoch": epoch}, tmp_path / f"model.pt.ep{epoch}")
+    torch.save({"w": torch.zeros(2)}, tmp_path / "model.pt.ep3.200")  # in the middle of an epoch
+    assert newest_epochs(tmp_path, 3) == ["model.pt.ep2", "model.pt.ep3", "model.pt.ep10"]
+    average_tool.main(["--model-dir", str(tmp_path), "--last", "3", "--output", "mean.pt"])
+    found = torch.load(tmp_path / "mean.pt", weights_only=True)
+    assert torch.equal(found["w"], torch.tensor([5.0, 1e-8])) and found["steps"] == 10
+    assert "model.pt.ep2, model.pt.ep3, model.pt.ep10" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="asked for the last 5 epochs, found 4 checkpoints"):
+        newest_epochs(tmp_path, 5)
+    torch.save({"w": torch.zeros(3)}, tmp_path / "other.pt")
+    with pytest.raises(ConfigError, match=r"other.pt does not fit .*: steps, w"):
+        average_checkpoints([tmp_path / "model.pt.ep1", tmp_path / "other.pt"], tmp_path / "x")
+    assert not (tmp_path / "x").exists()
