@@ -25,7 +25,7 @@ import rapidfuzz
 import torch
 
 from funasr_sap.context.alignment import align_keywords
-from funasr_sap.context.biasing_list import pad_lists
+from funasr_sap.context.biasing_list import encode_keyword, pad_lists
 from funasr_sap.context.fitting import collect_evidence, draw_lists, listen, reliability
 from funasr_sap.context.retrieval import INDEXED_FROM, POOL, retrieve
 from funasr_sap.data.files import atomic_write
@@ -62,6 +62,7 @@ def main(argv=None):
 
 def measure(sap2, heard, words, size, num_baseline, encoder_ms):
     """Look each utterance's keywords up among ``size`` others, and compare with the baselines."""
+    encode_keyword.cache_clear()
     memory, started = _memory(), time.thread_time()
     lists = list(draw_lists(heard, sap2.tokenizer, words, size))
     built = len(set(map(id, lists)))

@@ -13,7 +13,7 @@ def adapt(
     adaptor: nn.Module,
     frames: torch.Tensor,
     frame_mask: torch.Tensor,
-    ctc_log_probs: torch.Tensor,
+    ctc_log_probs: torch.Tensor | None,
     token_embeddings: torch.Tensor,
     blank: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,7 +23,7 @@ def adapt(
         adaptor: the adaptor.
         frames: (B, T, E).
         frame_mask: (B, T) bool.
-        ctc_log_probs: (B, T, V).
+        ctc_log_probs: (B, T, V), None without a CTC head.
         token_embeddings: (V, D).
         blank: the CTC blank's id.
 

@@ -278,6 +278,8 @@ def _answer(
 
 
 def _timestamps(model, encoded, row, text, frame_ms):
+    if encoded.log_probs is None:  # no CTC head, no times
+        return []
     words = [list(encode_keyword(model.tokenizer, word)) for word in WORD.findall(text)]
     frames = int(encoded.frame_mask[row].sum())
     return word_timestamps(encoded.log_probs[row, :frames], words, frame_ms)

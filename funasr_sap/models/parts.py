@@ -105,6 +105,8 @@ def _add_adapters(where: str, module: nn.Module, conf: Mapping) -> None:
         ) from None
     for name, parameter in module.named_parameters():
         parameter.requires_grad_("lora_" in name)
+        if "lora_" in name and not parameter.is_meta:  # half precision loses small steps
+            parameter.data = parameter.data.float()
 
 
 def linear_layers(module: nn.Module) -> list[str]:
@@ -117,7 +119,9 @@ def _checkpoint_gradients(where: str, module: nn.Module) -> None:
     """Let the layers of a part be computed twice: transformers knows how, FunASR's encoders are wrapped."""
     models = [each for each in module.modules() if hasattr(each, "gradient_checkpointing_enable")]
     if models:
-        models[0].gradient_checkpointing_enable({"use_reentrant": False})
+        name = "activation_checkpointing_enable"  # its name from transformers 6 on
+        enable = getattr(models[0], name, models[0].gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
         return
     stacks = [each for each in module.children() if isinstance(each, nn.ModuleList)]
     if not stacks:

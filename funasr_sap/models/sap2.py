@@ -213,9 +213,10 @@ class SAP2(nn.Module):
             frames, lengths = self.audio_encoder(speech, speech_lengths)
         frames = frames.to(dtype)
         frame_mask = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
-        log_probs = frames.new_zeros(len(frames), 0, 0)
+        log_probs = None
         if self.ctc is not None:
-            log_probs = self.ctc.ctc_lo(frames).float().log_softmax(-1)  # fp32 also under autocast
+            scores = self.ctc.ctc_lo(frames.to(self.ctc.ctc_lo.weight.dtype))
+            log_probs = scores.float().log_softmax(-1)  # fp32 also under autocast
         if self.llm_weight > 0:
             table = self.llm.get_input_embeddings().weight
             frames_in = frames.to(next(self.audio_adaptor.parameters()).dtype)
@@ -285,9 +286,10 @@ class SAP2(nn.Module):
             owner[row, : len(tokens)] = torch.tensor([wanted[p] if p >= 0 else -1 for p in position])
             mask[row, : len(tokens)] = True
         ids, owner, mask = ids.to(device), owner.to(device), mask.to(device)
-        evidence = self.evidence(shortlist.features.to(speech.audio.dtype))  # (B, K, D)
+        evidence = self.evidence(shortlist.features.to(self.evidence.output.weight.dtype))  # (B, K, D)
         evidence = evidence.gather(1, owner.clamp(min=0)[..., None].expand(-1, -1, evidence.shape[-1]))
         context = self.embed_tokens(ids) + torch.where(owner[..., None] >= 0, evidence, 0)
+        context = context.to(speech.audio.dtype)  # parts may differ in precision
         return Context(*self.context_pooling(speech.audio, speech.audio_mask, context, mask))
 
     def embed_tokens(self, ids: torch.Tensor) -> torch.Tensor:
@@ -330,7 +332,7 @@ class SAP2(nn.Module):
         encoded = self.encode(speech, speech_lengths)
         if self.ctc is None:  # a perfect first pass, which costs nothing
             encoded = dataclasses.replace(encoded, transcripts=ctc_texts)
-        loss, stats = encoded.log_probs.new_zeros(()), {}
+        loss, stats = torch.zeros((), device=encoded.frames.device), {}
         if self.ctc_weight > 0:
             stats["loss_ctc"] = ctc_loss(self, encoded, ctc_texts)
             loss = loss + self.ctc_weight * stats["loss_ctc"]

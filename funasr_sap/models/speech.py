@@ -19,7 +19,7 @@ class Speech:
     Attributes:
         frames: (B, T, E) encoder output.
         frame_mask: (B, T) bool.
-        log_probs: (B, T, V) CTC log posteriors.
+        log_probs: (B, T, V) CTC log posteriors; None without a CTC head.
         audio: (B, Ta, D) audio embeddings.
         audio_mask: (B, Ta) bool.
         transcripts: B texts to look for keywords in, where there is no CTC head; None = the LLM writes them.
@@ -27,7 +27,7 @@ class Speech:
 
     frames: torch.Tensor
     frame_mask: torch.Tensor
-    log_probs: torch.Tensor
+    log_probs: torch.Tensor | None
     audio: torch.Tensor
     audio_mask: torch.Tensor
     transcripts: list[str] | None = None

@@ -296,3 +296,23 @@ def test_osum(tokenizer, waveforms, tmp_path):
     name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight"
     lora = model.llm.model.layers[0].self_attn.q_proj.lora_A["default"].weight
     assert torch.equal(lora, state[f"llama_model.{name}"])
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_parts_of_different_precision_train_together(window, qwen2_audio, waveforms, tmp_path):
+    folder, _, _ = qwen2_audio
+    config = miniatures.config_of("qwen2_audio")
+    config["prompt_conf"]["style"] = "sap2_asr"
+    config["context_pooling_conf"]["window"] = window
+    config["task_weights"] = {"transcribe_with_context": 1.0}
+    model = import_backbone(config, tmp_path / "sap2", folder / "base").train()
+    assert model.llm.dtype == torch.bfloat16 and model.audio_adaptor.linear.weight.dtype == torch.float32
+    speech, lengths = features_of(tmp_path / "sap2", waveforms)
+    text = ["photosynthesis is here", "the leaf"]
+    lists = [["photosynthesis", "leaf", "chlorophyll"], ["leaf"]]
+    loss, _, _ = model(speech, lengths, text, text, lists, [["photosynthesis"], ["leaf"]])
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.dtype == torch.float32, name
+            assert parameter.grad.isfinite().all(), name

@@ -92,9 +92,9 @@ def test_where_all_is_refused_the_ctc_head_is_believed(taught, make_batch):
     batch, refuse = make_batch(taught.places), Guards(compression=1e-3)
     words = [list(taught.utterances[0].keywords), [], list(taught.utterances[2].keywords)]
     together = recognise(taught.model, batch, words, guards=refuse)
-    paths = taught.model.encode(batch["speech"], batch["speech_lengths"]).log_probs.argmax(-1)
+    encoded = taught.model.encode(batch["speech"], batch["speech_lengths"])
     for row, (place, hypothesis) in enumerate(zip(taught.places, together, strict=True)):
-        path = paths[row].unique_consecutive()
+        path = encoded.log_probs[row, encoded.frame_mask[row]].argmax(-1).unique_consecutive()
         heard = taught.model.tokenizer.decode(path[path != 0].tolist()).strip()
         assert hypothesis.text == heard != ""
         assert hypothesis.guards == ["compression"] * (4 if words[row] else 3)
