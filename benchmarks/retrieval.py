@@ -14,7 +14,6 @@ aligning all: none may be lost.
 import argparse
 import contextlib
 import csv
-import resource
 import statistics
 import sys
 import tempfile
@@ -63,13 +62,13 @@ def main(argv=None):
 def measure(sap2, heard, words, size, num_baseline, encoder_ms):
     """Look each utterance's keywords up among ``size`` others, and compare with the baselines."""
     encode_keyword.cache_clear()
-    memory, started = _memory(), time.thread_time()
+    started = time.thread_time()
     lists = list(draw_lists(heard, sap2.tokenizer, words, size))
     built = len(set(map(id, lists)))
     if built == 1:
         lists[0].index  # noqa: B018  (builds it)
     row = {"N": size, "encoder_ms": encoder_ms, "build_s": (time.thread_time() - started) / built}
-    row["memory_mb"] = (_memory() - memory) / built
+    row["memory_mb"] = _memory(lists[0])
     ours = [_query(sap2, each, offered) for each, offered in zip(heard, lists, strict=True)]
     row["query_ms"] = statistics.median(milliseconds for _, milliseconds in ours)
     row["query_p95_ms"] = statistics.quantiles([milliseconds for _, milliseconds in ours], n=20)[-1]
@@ -158,10 +157,11 @@ def write_table(path, rows):
             table.writerow({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
-def _memory():
-    """Megabytes that this process holds."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+def _memory(biasing_list):
+    """Megabytes of a list and its index."""
+    words = sum(sys.getsizeof(word) for word in biasing_list.words)
+    ids = sum(sys.getsizeof(ids) for ids in biasing_list.ids)
+    return (words + ids + sum(array.nbytes for array in vars(biasing_list.index).values())) / 1e6
 
 
 def _parser():
