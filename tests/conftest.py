@@ -21,9 +21,10 @@ from funasr_sap.data.mini_corpus.language import get_language
 CONF = Path(__file__).parents[1] / "conf"
 VOCAB_SIZE = 400  # pieces
 NUM_UTTERANCES = 12
-# A busy machine is no reason to fail.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+# A busy machine is no reason to fail, and a run shall be as the one before; HYPOTHESIS_PROFILE=wide draws anew.
+hypothesis.settings.register_profile("patient", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("wide", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 
 def small_config(**changes) -> dict:

@@ -66,7 +66,7 @@ def iter_jsonl(path: str | os.PathLike, problems: list[str] | None = None) -> It
 def format_record(utterance: Utterance) -> dict:
     """Return the object that a line holds, without what is not known; ValueError on a bad key or source."""
     source = utterance.source
-    if not source or not source.strip() or source.startswith("!") or "<|endofspeech|>" in source:
+    if not source or source.strip() in ("", "!") or source.startswith("!") or "<|endofspeech|>" in source:
         # "!!" is Fun-ASR-Nano's mark for samples handed over in memory.
         raise ValueError(f"the source {source!r} of {utterance.key!r} cannot stand in a ChatML line")
     messages = [
