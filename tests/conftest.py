@@ -21,7 +21,7 @@ from funasr_sap.data.mini_corpus.language import get_language
 CONF = Path(__file__).parents[1] / "conf"
 VOCAB_SIZE = 400  # pieces
 NUM_UTTERANCES = 12
-# A busy machine is no reason to fail, and a run shall be as the one before; HYPOTHESIS_PROFILE=wide draws anew.
+# A busy machine is no reason to fail. Each run draws the same examples, HYPOTHESIS_PROFILE=wide others.
 hypothesis.settings.register_profile("patient", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("wide", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
