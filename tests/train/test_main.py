@@ -7,8 +7,10 @@ import yaml
 from omegaconf import OmegaConf
 
 from funasr_sap.errors import ConfigError
-from funasr_sap.train import main as training
-from funasr_sap.train.main import build_scheduler_conf, freeze_parameters, resolve, train
+from funasr_sap.train.configuration import resolve
+from funasr_sap.train.scheduler import build_scheduler_conf
+from funasr_sap.train.trainer import Trainer
+from funasr_sap.train.training import freeze_parameters, train
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -72,7 +74,7 @@ def test_an_interrupted_epoch_is_gone_on_with(save_interval, make_config, tmp_pa
     config = make_config(train_conf={"save_checkpoint_interval": save_interval})
     train(copy.deepcopy(config))
     whole = read(tmp_path / "exp" / "model.pt")
-    forward, steps = training.Trainer.forward_step, []
+    forward, steps = Trainer.forward_step, []
 
     def break_off(self, model, *args, **kwargs):
         steps.append(model.training)
@@ -82,7 +84,7 @@ def test_an_interrupted_epoch_is_gone_on_with(save_interval, make_config, tmp_pa
 
     config["output_dir"] = str(tmp_path / "again")
     with monkeypatch.context() as patch:
-        patch.setattr(training.Trainer, "forward_step", break_off)
+        patch.setattr(Trainer, "forward_step", break_off)
         with pytest.raises(BrokenOffError):
             train(copy.deepcopy(config))
     saved = read(tmp_path / "again" / "model.pt")
