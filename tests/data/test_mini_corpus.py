@@ -166,7 +166,7 @@ def test_masked_sentences_differ():
     assert len(masked) > 450
 
 
-@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("lang", ["en", "en-radio", "zh"])
 def test_vocabularies_are_disjoint(lang):
     common = get_language(lang).vocabulary
     pools = {split: set(rare_vocabulary(split, 6000, seed=1, lang=lang)) for split in SPLITS}
@@ -215,6 +215,22 @@ def test_common_words_are_all_known():
     common = get_language("en").vocabulary
     for utterance in utterances_of("dev", 300):
         assert set(utterance.text.split()) <= common | set(utterance.keywords)
+
+
+def test_the_radio_is_another_domain():
+    common = {lang: get_language(lang).vocabulary for lang in ("en", "en-radio")}
+    assert len(common["en"] & common["en-radio"]) < 0.3 * len(common["en-radio"])
+    for lang, other in (("en", "en-radio"), ("en-radio", "en")):
+        for split in ("dev", "test"):  # what is rare in a test set is nowhere in training
+            assert not common[other] & set(dictionary_words(split, lang))
+    longest = max(plan_talk("train", "en", 0, index).voice.vocal_tract for index in range(50))
+    for split in SPLITS:
+        talk = plan_talk(split, "en-radio", 0, 1)
+        assert talk.talk_id.startswith(f"{split}-en-radio-") and talk.voice.vocal_tract > longest
+        assert talk.voice.name in voice_names(split, "en-radio")
+    words = {word for u in utterances_of("dev", 200, "en-radio") for word in u.text.split()}
+    rare = {word for u in utterances_of("dev", 200, "en-radio") for word in u.keywords}
+    assert words <= common["en-radio"] | rare and len(words & common["en-radio"]) > 100
 
 
 def test_mandarin(tmp_path):

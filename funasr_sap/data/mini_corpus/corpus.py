@@ -124,7 +124,7 @@ def make_corpus(
         hours: of speech; the talk that reaches them is the last.
         utterances: exact number of utterances; either this or ``hours``.
         seed: other seeds give other talks.
-        lang: en or zh.
+        lang: en, en-radio or zh.
         jobs: talks rendered at a time.
         noise: probability of noise in an utterance.
         reverb: probability of reverberation in an utterance.

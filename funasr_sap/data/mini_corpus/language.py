@@ -1,26 +1,28 @@
-"""What differs between the languages of the mini corpus."""
+"""What differs between the languages of the mini corpus, and between its domains."""
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from funasr_sap.data.mini_corpus import english, mandarin
+from funasr_sap.data.mini_corpus import english, mandarin, radio
 from funasr_sap.data.mini_corpus.grammar import Grammar
 from funasr_sap.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Language:
-    """A language: its sentences, its slide patterns and how words become text.
+    """A language, or a domain of one: its sentences, its slide patterns and how words become text.
 
     Args:
+        base: the language alone: whose dictionary, and what names are made up.
         grammar: of the sentences.
         titles: grammar of slide titles, whose ``RARE`` tokens stand for rare words.
         bullets: grammar of bullets, likewise.
         join: words -> text.
     """
 
+    base: str
     grammar: Grammar
     titles: tuple[str, ...]
     bullets: tuple[str, ...]
@@ -33,7 +35,7 @@ class Language:
         return self.grammar.vocabulary | {word for word in patterns if not word.isupper()}
 
 
-MODULES: dict[str, ModuleType] = {"en": english, "zh": mandarin}
+MODULES: dict[str, ModuleType] = {"en": english, "en-radio": radio, "zh": mandarin}
 
 
 @functools.cache
@@ -42,4 +44,5 @@ def get_language(lang: str) -> Language:
     if lang not in MODULES:
         raise ConfigError(f"unknown lang {lang!r}: expected one of {', '.join(MODULES)}")
     module = MODULES[lang]
-    return Language(module.make_grammar(), tuple(module.TITLES), tuple(module.BULLETS), module.join)
+    base = lang.partition("-")[0]
+    return Language(base, module.make_grammar(), tuple(module.TITLES), tuple(module.BULLETS), module.join)

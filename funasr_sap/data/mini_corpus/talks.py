@@ -43,7 +43,7 @@ def plan_talk(split: str, lang: str, seed: int, index: int) -> Talk:
 
     Args:
         split: train, dev or test.
-        lang: en or zh.
+        lang: en, en-radio or zh.
         seed: of the corpus.
         index: of the talk in the corpus, from 1.
     """

@@ -46,9 +46,10 @@ def split_of(word: str) -> str:
 def dictionary_words(split: str, lang: str = "en") -> tuple[str, ...]:
     """All rare dictionary words of a split, sorted."""
     check_split(split)
-    shape = re.compile("[a-z]{5,14}" if lang == "en" else "[\u4e00-\u9fff]{2,4}")
+    base = get_language(lang).base
+    shape = re.compile("[a-z]{5,14}" if base == "en" else "[\u4e00-\u9fff]{2,4}")
     listed = _listed_words(lang)
-    frequent = frozenset(listed[:NUM_COMMON]) | get_language(lang).vocabulary
+    frequent = frozenset(listed[:NUM_COMMON]) | get_language(lang).vocabulary | get_language(base).vocabulary
     return tuple(
         sorted(
             word
@@ -62,7 +63,7 @@ def made_up_names(split: str, rng: random.Random, lang: str = "en") -> Iterator[
     """Yield names of a split that no dictionary has, without end; one may come twice."""
     check_split(split)
     known = _known_words(lang)
-    invent = _english_name if lang == "en" else _mandarin_name
+    invent = _english_name if get_language(lang).base == "en" else _mandarin_name
     while True:
         name = invent(rng)
         if name not in known and split_of(name) == split:
@@ -78,7 +79,7 @@ def rare_vocabulary(
         split: train, dev or test; no word is in two splits, whatever the seed.
         size: number of words; where the dictionary has too few, made-up names fill up.
         seed: of the draw.
-        lang: en or zh.
+        lang: en, en-radio or zh.
         made_up: share of made-up names.
     Returns: ``size`` words in random order.
     """
@@ -94,18 +95,18 @@ def rare_vocabulary(
     return drawn
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=3)
 def _listed_words(lang: str) -> tuple[str, ...]:
     """The words of the frequency list, most frequent first."""
-    get_language(lang)
+    language = get_language(lang)
     try:
         import wordfreq
     except ImportError as error:
         raise ConfigError("the mini corpus needs wordfreq: pip install wordfreq") from error
-    return tuple(wordfreq.top_n_list(lang, NUM_LISTED))
+    return tuple(wordfreq.top_n_list(language.base, NUM_LISTED))
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=3)
 def _known_words(lang: str) -> frozenset[str]:
     return frozenset(_listed_words(lang)) | get_language(lang).vocabulary
 
