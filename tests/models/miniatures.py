@@ -174,6 +174,12 @@ def sap2_asr_adapters(folder: Path, base) -> dict:
     return tensors
 
 
+OSUM_LORA = {
+    **{"r": 8, "lora_alpha": 32},
+    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj"],
+}
+
+
 def osum_config() -> dict:
     """``conf/sap2_osum.yaml`` at the size of ``osum``."""
     config = config_of("osum")
@@ -190,12 +196,16 @@ def osum_config() -> dict:
         **LLM,
         "tie_word_embeddings": False,
     }
-    config["llm_conf"]["lora_conf"]["target_modules"] = ["q_proj"]
     return config
 
 
-def osum(file: Path, tokenizer, llm_folder: Path) -> dict:
-    """OSUM's ``.pt``: WeNet's encoder, the adaptor, the LLM under peft's names, and what only speaks."""
+def osum(file: Path, tokenizer, llm_folder: Path):
+    """OSUM's ``.pt``: WeNet's encoder, the adaptor, the LLM under peft's names, and what only speaks.
+
+    Returns: the weights, and the LLM with its adapters. Encoder and adaptor are the same in every run:
+    ``osum_audio.npy`` was computed from them.
+    """
+    from peft import LoraConfig, TaskType, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
     known = published_tokenizer(tokenizer, llm_folder, ["<|endoftext|>"])
@@ -233,18 +243,13 @@ def osum(file: Path, tokenizer, llm_folder: Path) -> dict:
     }
     state |= linear("speech_llama_proj", 16, 32) | linear("speaker_head", 32, 7)
     config = {**LLM, "model_type": "qwen2", "vocab_size": len(known), "tie_word_embeddings": False}
-    llm = randomise(AutoModelForCausalLM.from_config(AutoConfig.for_model(**config)))
-    for name, value in llm.state_dict().items():
-        wrapped = name.replace("q_proj.", "q_proj.base_layer.")
-        state[f"llama_model.base_model.model.{wrapped}"] = value
-        if name.endswith("q_proj.weight"):
-            lora = f"llama_model.base_model.model.{name.removesuffix('weight')}"
-            state |= {
-                f"{lora}lora_A.default.weight": draw(8, 32),
-                f"{lora}lora_B.default.weight": draw(32, 8),
-            }
+    llm = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+    llm = randomise(get_peft_model(llm, LoraConfig(**OSUM_LORA, task_type=TaskType.CAUSAL_LM)))
+    state |= {f"llama_model.{name}": value for name, value in llm.state_dict().items()}
+    for name in ("embed_tokens.weight", "lm_head.weight"):
+        state[name] = next(value for key, value in llm.state_dict().items() if key.endswith(name))
     torch.save(state, file)
-    return state
+    return state, llm
 
 
 def keywords(number: int, seed: int = 0) -> list[str]:
