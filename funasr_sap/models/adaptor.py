@@ -80,7 +80,8 @@ class CTCAdaptor(nn.Module):
         heard[..., blank] = 0
         heard = heard / heard.sum(-1, keepdim=True).clamp(min=1e-6)
         frames = encoder_out.gather(1, order[..., None].expand(-1, -1, encoder_out.shape[-1]))
-        return self.projection(frames) + heard.to(frames.dtype) @ token_embeddings, mask
+        heard = heard.to(token_embeddings.dtype) @ token_embeddings  # parts may differ in precision
+        return self.projection(frames) + heard.to(frames.dtype), mask
 
 
 @tables.register("adaptor_classes", "LinearProjection")
