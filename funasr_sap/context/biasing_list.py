@@ -85,7 +85,8 @@ def clean_keyword(word: str) -> str:
 def clean_keywords(words: Iterable[str]) -> list[str]:
     """Clean a list: keywords neutralised, empty and double ones gone, order kept.
 
-    A keyword of more than 100 characters is left out, with a warning.
+    Of keywords that differ only in case, which sound alike, the first spelling stays. A keyword of more than
+    100 characters is left out, with a warning.
     """
     cleaned = {}
     for word in words:
@@ -98,8 +99,8 @@ def clean_keywords(words: Iterable[str]) -> list[str]:
                 keyword,
             )
         elif keyword:
-            cleaned[keyword] = None
-    return list(cleaned)
+            cleaned.setdefault(keyword.casefold(), keyword)
+    return list(cleaned.values())
 
 
 def encode_text(tokenizer, text: str) -> list[int]:

@@ -16,7 +16,7 @@ from funasr_sap.context.retrieval import INDEXED_FROM
 from funasr_sap.data.files import atomic_write
 
 LISTS_KEPT = 4  # in memory; one of 200,000 keywords takes about 0.1 GB
-FORMAT = 1  # of the files; raise it when what is stored, or how keywords are cleaned, changes
+FORMAT = 2  # of the files; raise it when what is stored, or how keywords are cleaned, changes
 
 
 def prepare_list(words: Sequence[str], tokenizer, index_dir: str | os.PathLike | None = None) -> BiasingList:

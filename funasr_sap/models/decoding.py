@@ -11,6 +11,7 @@ from funasr_sap.context.prompts import load_prompts
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.boosting import KeywordBoost
 from funasr_sap.models.guards import Guards
+from funasr_sap.models.prompt_room import answer_limits, check_room
 from funasr_sap.models.speech import BLANK
 from funasr_sap.models.timestamps import WORD, word_timestamps
 
@@ -93,16 +94,19 @@ def decode(
         options: how to decode.
 
     Raises:
-        ConfigError: for a model whose training left the LLM out.
+        ConfigError: for a model whose training left the LLM out; with prune="none", for lists that are too
+            long for the LLM.
     """
     if model.llm_weight == 0:
         raise ConfigError(
             "model_conf.llm_weight is 0: this model's LLM was not trained; decode with one that was"
         )
     encoded = model.encode(speech, speech_lengths)
+    if options.prune == "none":
+        check_room(model, encoded, lists, options.language)
     shortlist, columns = _retrieve(model, encoded, lists, options)
     if options.prune == "llm" and any(columns):
-        columns = _prune(model, encoded, lists, shortlist, columns, options.language)
+        columns = _prune(model, encoded, lists, shortlist, columns, options)
     drafts = _transcribe(model, encoded, lists, shortlist, columns, options)
     hypotheses = []
     for row, draft in enumerate(drafts):
@@ -142,13 +146,13 @@ def _retrieve(model, encoded, lists, options):
     return shortlist, columns
 
 
-def _prune(model, encoded, lists, shortlist, columns, language):
+def _prune(model, encoded, lists, shortlist, columns, options):
     """Stage 1: ask the LLM which keywords are spoken."""
     tasks = ["prune" if wanted else "transcribe" for wanted in columns]
-    answers = _answer(model, tasks, encoded, lists, shortlist, columns, language)
+    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options)
     kept = []
     for row, (answer, wanted) in enumerate(zip(answers, columns, strict=True)):
-        kept.append(_named(model, answer, lists[row], shortlist.index[row], wanted, language))
+        kept.append(_named(model, answer, lists[row], shortlist.index[row], wanted, options.language))
     return kept
 
 
@@ -175,7 +179,7 @@ def _transcribe(model, encoded, lists, shortlist, columns, options, temperature=
     task = "joint" if options.prune == "joint" else "transcribe_with_context"
     tasks = [task if wanted else "transcribe" for wanted in columns]
     boost = _boost(model, tasks, lists, shortlist, columns, options.boost)
-    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options.language, boost, temperature)
+    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options, boost, temperature)
     drafts = list(zip(answers, columns, strict=True))
     for row, (answer, wanted) in enumerate(drafts):
         if tasks[row] == "joint":
@@ -245,16 +249,16 @@ def _boost(model, tasks, lists, shortlist, columns, strength) -> LogitsProcessor
 
 
 def _answer(
-    model, tasks, encoded, lists, shortlist, columns, language, boost=None, temperature=0.0
+    model, tasks, encoded, lists, shortlist, columns, options, boost=None, temperature=0.0
 ) -> list[str]:
     """Let the LLM answer one prompt an utterance; one without speech gets an empty answer."""
     if not encoded.audio.shape[1]:
         return [""] * len(tasks)
-    context = model.embed_context(encoded, lists, shortlist, columns, language) if any(columns) else None
-    batch = model.prompt_batch(tasks, encoded, context, language=language)
-    # A frame that is not blank yields about one piece; the rest is room for keywords and tags.
-    longest = 2 * encoded.audio_mask.sum(1) + (0 if context is None else context.mask.sum(1)) + 8
-    longest = longest.tolist()
+    context = None
+    if any(columns):
+        context = model.embed_context(encoded, lists, shortlist, columns, options.language)
+    batch = model.prompt_batch(tasks, encoded, context, language=options.language)
+    longest = answer_limits(encoded, context, options.frame_ms)
     sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
     with torch.random.fork_rng(enabled=bool(temperature)):
         if temperature:

@@ -124,6 +124,12 @@ def test_lists_are_cleaned_in_order(caplog):
     assert "10000 characters is left out" in caplog.text and len(caplog.text) < 300
 
 
+def test_of_keywords_that_differ_only_in_case_the_first_stays(tokenizer):
+    words = ["iPhone", "xylem", "IPHONE", "Xylem", "iphone", "STRASSE", "straße"]
+    assert clean_keywords(words) == ["iPhone", "xylem", "STRASSE"]
+    assert BiasingList(words, tokenizer).words == ["iPhone", "xylem", "STRASSE"]
+
+
 @pytest.mark.parametrize("word", [*HOSTILE[:8], "x\x00y", "👩‍👩‍👧"])
 def test_data_never_becomes_a_special_token(word, tokenizer):
     ids = encode_text(tokenizer, word)
