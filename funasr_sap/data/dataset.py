@@ -1,4 +1,4 @@
-"""The dataset of training: speech, transcripts, and biasing lists drawn anew each time."""
+"""The dataset of training: speech, transcripts, and biasing lists drawn anew each epoch."""
 
 import random
 
@@ -24,22 +24,28 @@ FUNASR_KEYS = frozenset(
     }
 )
 FRAME_SHIFT_MS = 10  # of ``speech_length``
+STAND_IN_SECONDS = 1.0  # of silence, where nothing of a batch can be read
 
 
 @tables.register("dataset_classes", "SAP2Dataset")
 class SAP2Dataset(torch.utils.data.Dataset):
     """Utterances of a JSONL file.
 
+    What is drawn for an utterance follows from the seed, the epoch and its place in the file alone. So any
+    number of workers and processes draw the same, and so does a training that was interrupted.
+
     Args:
         path: a JSONL file.
         frontend: FunASR's frontend.
         tokenizer: unused; the model tokenises.
-        is_training: False draws the same biasing list for an utterance each time.
+        is_training: False draws the same biasing list for an utterance in each epoch.
         max_distractors: a biasing list gets 0 to this many words that are not spoken.
         empty_list: share of utterances without any biasing list.
         no_rare_words: share of biasing lists without the words that are spoken.
         respell: share of utterances whose rare words are respelt, in the list and in the transcript.
         cache_features: keep features in memory (fp16) after they were computed once.
+        seed: of the draws.
+        max_bad: how many unreadable utterances an epoch may pass over; the trainer counts them.
         **conf: keys of FunASR's dataloader and samplers.
 
     Raises:
@@ -58,6 +64,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
         no_rare_words: float = 0.2,
         respell: float = 0.0,
         cache_features: bool = False,
+        seed: int = 0,
+        max_bad: int = 0,
         **conf,
     ):
         check_keys("dataset_conf", conf, FUNASR_KEYS)
@@ -68,6 +76,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         self.max_distractors = max_distractors
         self.empty_list, self.no_rare_words = empty_list, no_rare_words
         self.respell = respell if is_training else 0.0
+        self.seed, self.epoch, self.max_bad = seed, 0, max_bad
         self.utterances = read_jsonl(path)
         silent = [f"{each.key}: no transcript" for each in self.utterances if each.text is None]
         if silent:
@@ -80,8 +89,15 @@ class SAP2Dataset(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.utterances)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Draw for another epoch; validation draws the same in all of them."""
+        self.epoch = epoch if self.is_training else 0
+
     def get_source_len(self, index: int) -> int:
-        """Tell the length of the speech, in frames of 10 ms; from the audio where the file does not say."""
+        """Tell the length of the speech, in frames of 10 ms; from the audio where the file does not say.
+
+        What cannot be read has a length of 1 where ``max_bad`` allows it: reading it will count it.
+        """
         utterance = self.utterances[index]
         if utterance.speech_length is not None:
             return utterance.speech_length
@@ -89,7 +105,9 @@ class SAP2Dataset(torch.utils.data.Dataset):
             try:
                 self.lengths[index] = speech_length(utterance.source)
             except ValueError as error:
-                raise DataError(f"{utterance.key} ({utterance.source}): {error}") from None
+                if not self.max_bad:
+                    raise DataError(f"{utterance.key} ({utterance.source}): {error}") from None
+                self.lengths[index] = 1
         return self.lengths[index]
 
     def get_target_len(self, index: int) -> int:
@@ -98,9 +116,13 @@ class SAP2Dataset(torch.utils.data.Dataset):
         return len(split_words(utterance.text)) if utterance.text_length is None else utterance.text_length
 
     def __getitem__(self, index: int) -> dict:
-        """Read one utterance: features (frames, width), transcripts and lists of words."""
+        """Read one utterance: features (frames, width), transcripts and lists of words.
+
+        Raises:
+            DataError: naming the utterance whose audio cannot be read.
+        """
         utterance = self.utterances[index]
-        rng = random.Random(index) if not self.is_training else random
+        rng = random.Random(f"{self.seed} {self.epoch} {index}")
         rare_words = list(utterance.keywords or ())
         text = utterance.text
         if rng.random() < self.respell:
@@ -111,17 +133,45 @@ class SAP2Dataset(torch.utils.data.Dataset):
             "ctc_texts": utterance.text,
             "biasing_lists": self._draw(rare_words, utterance.text, rng),
             "keywords": rare_words,
+            "seeds": rng.getrandbits(32),
+            "keys": utterance.key,
         }
 
+    def __getitems__(self, indices: list[int]) -> list[dict]:
+        """Read a batch; in place of an utterance that cannot be read stands why (``bad``)."""
+        samples = []
+        for index in indices:
+            try:
+                samples.append(self[index])
+            except DataError as error:
+                samples.append({"bad": str(error)})
+        return samples
+
     def collator(self, samples: list[dict]) -> dict:
-        """Pad a batch: ``speech`` (B, frames, width), ``speech_lengths`` (B,), lists of B."""
+        """Pad a batch.
+
+        Args:
+            samples: of ``__getitem__`` or ``__getitems__``.
+
+        Returns:
+            ``speech`` (B, frames, width), ``speech_lengths`` (B,), lists of B; ``bad`` says what could not be
+            read, where there is such. Where that is all of them, an utterance of silence with the key None
+            makes the batch.
+        """
+        bad = [sample["bad"] for sample in samples if "bad" in sample]
+        samples = [sample for sample in samples if "bad" not in sample] or [self._stand_in()]
         batch = {name: [sample[name] for sample in samples] for name in samples[0]}
         speech = batch.pop("speech")
         return {
             "speech": pad_sequence(speech, batch_first=True),
             "speech_lengths": torch.tensor([len(each) for each in speech]),
             **batch,
+            **({"bad": bad} if bad else {}),
         }
+
+    def _stand_in(self) -> dict:
+        texts = {"texts": "", "ctc_texts": "", "biasing_lists": [], "keywords": [], "seeds": 0, "keys": None}
+        return {"speech": self._frames(torch.zeros(int(STAND_IN_SECONDS * self.frontend.fs))), **texts}
 
     def _draw(self, rare_words: list[str], text: str, rng) -> list[str]:
         if rng.random() < self.empty_list:
@@ -135,8 +185,14 @@ class SAP2Dataset(torch.utils.data.Dataset):
     def _features(self, index: int, utterance: Utterance) -> torch.Tensor:
         if self.cache is not None and index in self.cache:
             return torch.from_numpy(self.cache[index]).float()
-        waveform = load_audio(utterance.source, self.frontend.fs)
-        features, _ = self.frontend(waveform[None], [len(waveform)])
-        if self.cache is not None:
-            self.cache[index] = features[0].numpy().astype(np.float16)
-        return features[0]
+        try:
+            features = self._frames(load_audio(utterance.source, self.frontend.fs))
+        except DataError as error:
+            raise DataError(f"{utterance.key}: {error}") from None
+        if self.cache is None:
+            return features
+        self.cache[index] = features.numpy().astype(np.float16)
+        return torch.from_numpy(self.cache[index]).float()  # the same the first time as later
+
+    def _frames(self, waveform: torch.Tensor) -> torch.Tensor:
+        return self.frontend(waveform[None], [len(waveform)])[0][0]

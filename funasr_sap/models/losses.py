@@ -11,26 +11,54 @@ from funasr_sap.context.retrieval import Shortlist
 from funasr_sap.models.speech import BLANK, Speech
 
 
-def ctc_loss(model, speech: Speech, texts: list[str]) -> torch.Tensor:
-    """Compute the CTC loss a token, averaged over the batch."""
+def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Compute the CTC loss a token, averaged over the batch.
+
+    Args:
+        model: a ``SAP2`` with a CTC head.
+        speech: B utterances.
+        texts: B transcripts.
+        weights: (B,) how much each utterance counts; None = all alike.
+    """
+    device = speech.log_probs.device
     targets = [torch.tensor(encode_text(model.tokenizer, text), dtype=torch.long) for text in texts]
-    return nn.functional.ctc_loss(
+    lengths = torch.tensor([len(target) for target in targets], device=device)
+    losses = nn.functional.ctc_loss(
         speech.log_probs.transpose(0, 1).float(),
-        torch.cat(targets).to(speech.log_probs.device),
+        torch.cat(targets).to(device),
         speech.frame_mask.sum(1),
-        torch.tensor([len(target) for target in targets], device=speech.log_probs.device),
+        lengths,
         blank=BLANK,
+        reduction="none",
         zero_infinity=True,
     )
+    losses = losses / lengths.clamp(min=1)
+    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
 
 
-def llm_loss(model, speech: Speech, texts, biasing_lists, keywords) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute the LLM's cross-entropy and accuracy over answers, a task drawn for each utterance."""
+def llm_loss(
+    model, speech: Speech, texts, biasing_lists, keywords, seeds: list[int] | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Compute the LLM's cross-entropy over answers, a task drawn for each utterance.
+
+    Args:
+        model: a ``SAP2``.
+        speech: B utterances.
+        texts: B transcripts.
+        biasing_lists: B lists of keywords offered.
+        keywords: B lists of those that are spoken.
+        seeds: B seeds of what is drawn; without them training draws anew each time.
+
+    Returns:
+        The loss a token of the answers, the share of tokens that are right, and (B,) tokens an answer has.
+    """
     lists = [BiasingList(words, model.tokenizer) for words in biasing_lists]
     shortlist = model.retrieve(speech, lists)
-    rng = random if model.training else random.Random(0)  # a validation loss that can be compared
-    columns = _shuffled_columns(shortlist, len(texts), rng)
-    tasks = rng.choices(list(model.task_weights), list(model.task_weights.values()), k=len(texts))
+    drawn = [random if model.training else random.Random(0)] * len(texts)
+    rngs = drawn if seeds is None else [random.Random(seed) for seed in seeds]
+    columns = _shuffled_columns(shortlist, rngs)
+    names, weights = list(model.task_weights), list(model.task_weights.values())
+    tasks = [rng.choices(names, weights)[0] for rng in rngs]
     tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, columns, strict=True)]
     columns = [[] if task == "transcribe" else wanted for task, wanted in zip(tasks, columns, strict=True)]
     context = None
@@ -52,14 +80,14 @@ def llm_loss(model, speech: Speech, texts, biasing_lists, keywords) -> tuple[tor
     labels = batch.labels[:, -logits.shape[1] :]
     loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE)
     right = (logits.argmax(-1) == labels)[labels != IGNORE]
-    return loss, right.float().mean()
+    return loss, right.float().mean(), (labels != IGNORE).sum(1)
 
 
-def _shuffled_columns(shortlist: Shortlist | None, batch: int, rng) -> list[list[int]]:
+def _shuffled_columns(shortlist: Shortlist | None, rngs: list) -> list[list[int]]:
     """Order each utterance's kept keywords at random, so that the LLM reads the evidence, not the place."""
     if shortlist is None:
-        return [[] for _ in range(batch)]
+        return [[] for _ in rngs]
     columns = [row.nonzero().flatten().tolist() for row in shortlist.mask]
-    for row in columns:
+    for row, rng in zip(columns, rngs, strict=True):
         rng.shuffle(row)
     return columns

@@ -315,8 +315,13 @@ class SAP2(nn.Module):
         ctc_texts: list[str],
         biasing_lists: list[list[str]],
         keywords: list[list[str]],
+        seeds: list[int] | None = None,
+        keys: list[str] | None = None,
     ) -> tuple[torch.Tensor, dict, torch.Tensor]:
         """Compute the training loss.
+
+        Where the LLM is trained, both losses count each utterance by the tokens of its answer. So batches
+        averaged by their weights give what one batch of all their utterances gives.
 
         Args:
             speech: (B, frames, input_size) features.
@@ -325,22 +330,27 @@ class SAP2(nn.Module):
             ctc_texts: B transcripts for the CTC head, as spoken.
             biasing_lists: B lists of keywords offered.
             keywords: B lists of those that are spoken.
+            seeds: B seeds of what is drawn for an utterance: its task, and the order of its keywords.
+            keys: B names of utterances; not read.
 
         Returns:
-            loss (scalar), stats (scalars by name), weight (the batch size), as FunASR's Trainer has it.
+            loss (scalar), stats (scalars by name), weight (tokens of the answers; utterances, where only the
+            CTC head is trained), as FunASR's Trainer has it.
         """
         encoded = self.encode(speech, speech_lengths)
         if self.ctc is None:  # a perfect first pass, which costs nothing
             encoded = dataclasses.replace(encoded, transcripts=ctc_texts)
-        loss, stats = torch.zeros((), device=encoded.frames.device), {}
-        if self.ctc_weight > 0:
-            stats["loss_ctc"] = ctc_loss(self, encoded, ctc_texts)
-            loss = loss + self.ctc_weight * stats["loss_ctc"]
+        loss, stats, tokens = torch.zeros((), device=encoded.frames.device), {}, None
         if self.llm_weight > 0:
-            stats["loss_llm"], stats["acc"] = llm_loss(self, encoded, texts, biasing_lists, keywords)
+            losses = llm_loss(self, encoded, texts, biasing_lists, keywords, seeds)
+            stats["loss_llm"], stats["acc"], tokens = losses
             loss = loss + self.llm_weight * stats["loss_llm"]
+        if self.ctc_weight > 0:
+            stats["loss_ctc"] = ctc_loss(self, encoded, ctc_texts, tokens)
+            loss = loss + self.ctc_weight * stats["loss_ctc"]
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
-        return loss, stats, torch.tensor(len(texts), device=loss.device)
+        weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()
+        return loss, stats, weight
 
     def prompt_batch(
         self, tasks, speech: Speech, context: Context | None, answers=None, language=None

@@ -1,7 +1,7 @@
 """Training logs of FunASR and of this package, read into numbers.
 
 What FunASR's Trainer writes every ``log_interval`` steps (funasr/train_utils/trainer_ds.py, ``log``), what it
-says about validation, checkpoints and skipped updates, and the line that ``funasr_sap.train.trainer`` adds after
+says about validation, checkpoints and skipped updates, and the line that ``funasr_sap.train`` adds after
 each validation. Logs may be rotated (``log.txt.1``, ``log.txt.2.gz``), hold several ranks, and go on after a
 resumption: steps that were made again replace those of before.
 """

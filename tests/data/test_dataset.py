@@ -83,7 +83,8 @@ def test_distractors_are_not_spoken(make_dataset, speech_wavs):
     dataset = make_dataset(max_distractors=5, **PLAIN)
     pool = {word for each in speech_wavs for word in each.keywords}
     sizes = set()
-    for _ in range(10):
+    for epoch in range(10):
+        dataset.set_epoch(epoch)
         for index, each in enumerate(speech_wavs):
             biasing_list = dataset[index]["biasing_lists"]
             distractors = set(biasing_list) - set(each.keywords)
@@ -95,7 +96,10 @@ def test_distractors_are_not_spoken(make_dataset, speech_wavs):
 
 def test_a_small_pool_gives_what_it_has(make_dataset):
     dataset = make_dataset(max_distractors=1000, **PLAIN)
-    sizes = {len(dataset[index]["biasing_lists"]) for _ in range(5) for index in range(len(dataset))}
+    sizes = set()
+    for epoch in range(5):
+        dataset.set_epoch(epoch)
+        sizes |= {len(dataset[index]["biasing_lists"]) for index in range(len(dataset))}
     assert max(sizes) == len(dataset.pool)
 
 
@@ -103,16 +107,19 @@ def test_words_that_differ_in_case_only_are_one_distractor(make_dataset):
     dataset = make_dataset(
         lambda each: replace(each, keywords=(each.key, each.key.upper())), max_distractors=1000, **PLAIN
     )
-    for _ in range(5):
+    for epoch in range(5):
+        dataset.set_epoch(epoch)
         folded = [word.casefold() for word in dataset[0]["biasing_lists"]]
         assert len(set(folded)) >= len(folded) - 1  # the utterance's own two
 
 
 def test_shares_of_empty_lists_and_of_lists_without_rare_words(make_dataset, speech_wavs):
     dataset = make_dataset(empty_list=0.3, no_rare_words=0.5, max_distractors=3)
-    random.seed(0)
     index = next(i for i, each in enumerate(speech_wavs) if each.keywords)
-    lists = [dataset[index]["biasing_lists"] for _ in range(400)]
+    lists = []
+    for epoch in range(400):
+        dataset.set_epoch(epoch)
+        lists.append(dataset[index]["biasing_lists"])
     own = set(speech_wavs[index].keywords)
     assert sum(own <= set(each) for each in lists) / 400 == pytest.approx(0.35, abs=0.08)
     assert all(not own & set(each) for each in lists if not own <= set(each))
@@ -129,24 +136,43 @@ def test_respelling_changes_list_and_transcript_together(make_dataset, speech_wa
     assert not set(speech_wavs[index].keywords) & set(item["biasing_lists"])
 
 
-def test_validation_draws_the_same_each_time(make_dataset):
+def without_speech(dataset):
+    return [{name: v for name, v in dataset[i].items() if name != "speech"} for i in range(len(dataset))]
+
+
+def test_validation_draws_the_same_in_each_epoch(make_dataset):
     dataset = make_dataset(is_training=False, respell=1.0)
-    first = [dataset[index] for index in range(len(dataset))]
-    state = random.getstate()
-    for index, each in enumerate(first):
-        again = dataset[index]
-        assert {k: v for k, v in again.items() if k != "speech"} == {
-            k: v for k, v in each.items() if k != "speech"
-        }
-        assert again["texts"] == again["ctc_texts"]
-    assert random.getstate() == state
+    first = without_speech(dataset)
+    assert all(each["texts"] == each["ctc_texts"] for each in first)
+    dataset.set_epoch(1)
+    assert without_speech(dataset) == first
+
+
+def test_draws_follow_from_seed_epoch_and_place(make_dataset):
+    dataset, state = make_dataset(respell=0.5), random.getstate()
+    first = without_speech(dataset)
+    backwards = [dataset[index]["seeds"] for index in reversed(range(len(dataset)))]
+    assert backwards[::-1] == [each["seeds"] for each in first] and random.getstate() == state
+    assert without_speech(make_dataset(respell=0.5)) == first
+    assert without_speech(make_dataset(respell=0.5, seed=1)) != first
+    dataset.set_epoch(1)
+    second = without_speech(dataset)
+    assert sum(a["biasing_lists"] != b["biasing_lists"] for a, b in zip(first, second, strict=True)) > 6
+
+
+def test_workers_draw_the_same(make_dataset):
+    dataset = make_dataset()
+    dataset.set_epoch(3)
+    loader = torch.utils.data.DataLoader(dataset, 5, collate_fn=dataset.collator, num_workers=2)
+    seeds = [seed for batch in loader for seed in batch["seeds"]]
+    assert seeds == [dataset[index]["seeds"] for index in range(len(dataset))]
 
 
 def test_cached_features_are_close(make_dataset, speech_wavs):
     dataset = make_dataset(cache_features=True)
     fresh, cached = dataset[2]["speech"], dataset[2]["speech"]
-    assert list(dataset.cache) == [2] and cached.dtype == torch.float32
-    torch.testing.assert_close(cached, fresh, rtol=2e-3, atol=2e-3)
+    assert list(dataset.cache) == [2] and cached.dtype == torch.float32 and cached.equal(fresh)
+    torch.testing.assert_close(cached, make_dataset()[2]["speech"], rtol=2e-3, atol=2e-3)
 
 
 def test_funasrs_sampler_batches_it(make_dataset, speech_wavs):
@@ -175,5 +201,21 @@ def test_bad_configuration(conf, message, make_dataset):
 
 def test_missing_audio_is_named(make_dataset):
     dataset = make_dataset(lambda each: replace(each, source="/nowhere/a.wav"))
-    with pytest.raises(DataError, match=r"/nowhere/a\.wav: no such file"):
+    with pytest.raises(DataError, match=r"train-s7-t0001-u001: .*/nowhere/a\.wav: no such file"):
         dataset[0]
+
+
+def test_a_batch_tells_what_it_lacks(make_dataset, make_model, speech_wavs):
+    bad = speech_wavs[3].key
+    dataset = make_dataset(
+        lambda each: replace(each, source="/nowhere/a.wav", speech_length=None) if each.key == bad else each,
+        max_bad=1,
+    )
+    assert dataset.get_source_len(3) == 1
+    batch = dataset.collator(dataset.__getitems__([2, 3, 4]))
+    assert batch["keys"] == [speech_wavs[2].key, speech_wavs[4].key]
+    assert len(batch["bad"]) == 1 and batch["bad"][0].startswith(f"{bad}: ")
+    silent = dataset.collator(dataset.__getitems__([3]))
+    assert silent["keys"] == [None] and len(silent.pop("bad")) == 1
+    loss, _, _ = make_model(model_conf={"ctc_weight": 1.0})(**silent)
+    assert loss.isfinite()
