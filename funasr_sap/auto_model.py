@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import funasr
+import torch
 import yaml
 from funasr.download.name_maps_from_hub import name_maps_hf, name_maps_ms
 from funasr.register import tables
@@ -27,6 +28,7 @@ from funasr_sap.registration import EMBEDDED
 
 BATCH_SIZE = 16  # utterances
 BUILTIN_VAD = ("silero-vad", "silero_vad")
+HALF_PRECISION = {"fp16": torch.float16, "bf16": torch.bfloat16}
 RESULTS_FOLDER = "1best_recog"
 # What generate takes; "key" and the others are between FunASR and the model.
 CALL_KEYS = GENERATE_KEYS | set(inspect.signature(recognise).parameters)
@@ -52,6 +54,8 @@ class AutoModel(funasr.AutoModel):
         _check_model("model", model, built="model_conf" in kwargs)
         kwargs.setdefault("disable_update", True)
         kwargs.setdefault("ncpu", min(4, os.cpu_count() or 1))
+        # FunASR casts all weights; SAP² casts what it multiplies, and keeps the rest exact.
+        self.precision = {name: kwargs.pop(name) for name in HALF_PRECISION if kwargs.get(name)}
         try:
             super().__init__(model=model, **kwargs)
         except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
@@ -62,6 +66,9 @@ class AutoModel(funasr.AutoModel):
             expected = "expected a model directory, or a model that the hub has and can be reached for"
             raise ConfigError(f"model: {reason} with FunASR; {expected}") from None
         self.batch_size = kwargs.get("batch_size", BATCH_SIZE)  # FunASR replaces it by 1 on a CPU
+        if not isinstance(self.model, SAP2):
+            for name in self.precision:
+                self.model.to(HALF_PRECISION[name])
         weights = self.kwargs.get("init_param")
         if isinstance(self.model, SAP2) and not os.path.isfile(weights or ""):
             raise ConfigError(f"model: no weights in {weights or self.model_path}; expected model.pt")
@@ -76,7 +83,7 @@ class AutoModel(funasr.AutoModel):
             progress_callback: called with the number of utterances done, and of all.
             **cfg: ``hotwords`` (see ``funasr_sap.inputs.resolve_hotwords``), ``prune``, ``language``,
                 ``itn``, ``top``, ``threshold``, ``boost``, ``guards``, ``repair``, ``fs``, ``batch_size``,
-                ``data_type``, and what FunASR takes;
+                ``bf16`` or ``fp16``, ``data_type``, and what FunASR takes;
                 ``output_dir``, a folder that gets ``1best_recog/{text,score,timestamp,keywords}``.
 
         Returns:
@@ -90,7 +97,7 @@ class AutoModel(funasr.AutoModel):
         if not isinstance(self.model, SAP2):
             return super().generate(input, input_len, progress_callback, **cfg)
         self._reset_runtime_configs()  # FunASR keeps the last call's options until then
-        cfg = {"batch_size": self.batch_size, **cfg}
+        cfg = {"batch_size": self.batch_size, **self.precision, **cfg}
         self._check_options(cfg)
         own = ("hotwords", "hotword", "data_type", "fs", "output_dir")
         hotwords, hotword, data_type, fs, output_dir = (cfg.pop(n, self.kwargs.get(n)) for n in own)
@@ -111,7 +118,7 @@ class AutoModel(funasr.AutoModel):
         if not isinstance(cfg["batch_size"], int) or cfg["batch_size"] < 1:
             raise ConfigError(f"batch_size: expected a whole number above 0, got {cfg['batch_size']!r}")
         given = {**self.kwargs, **cfg}
-        names = ("prune", "language", "top", "threshold", "boost", "guards", "repair")
+        names = ("prune", "language", "itn", "top", "threshold", "boost", "guards", "repair")
         decoding_options(self.model, self.kwargs["frontend"], **{name: given.get(name) for name in names})
 
     def _generate(self, requests: list[Request], cfg: dict) -> list[dict]:

@@ -36,6 +36,8 @@ def recognise(
     fs: int | None = None,
     index_dir: str | None = None,
     **kwargs,
+    bf16: bool = False,
+    fp16: bool = False,
 ) -> tuple[list[dict], dict]:
     """Recognise a batch.
 
@@ -47,8 +49,10 @@ def recognise(
         hotwords: see ``resolve_hotwords``; for what is not a ``Request``.
         hotword: the same under the name that older models have.
         prune: see ``DecodingOptions``.
-        language: "en", "zh", or None / "auto" for the model's own.
-        itn: inverse text normalisation; the model writes what it was trained on, so True only warns.
+        language: "en", "zh", or None / "auto" for the model's own; where the prompt can name it (style
+            fun_asr_nano), it then does, and more languages are known, by code or by FunASR's name.
+        itn: inverse text normalisation, where the prompt can ask for it (style fun_asr_nano); otherwise the
+            model writes what it was trained on, and True only warns.
         top: keywords kept at most.
         threshold: least evidence of a kept keyword, in nats a piece.
         boost: see ``DecodingOptions``.
@@ -57,6 +61,8 @@ def recognise(
         fs: Hz of bare samples.
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
         **kwargs: what else FunASR hands to every model; not read.
+        bf16: multiply matrices in bf16; weights, norms, the CTC head and the logits stay as they are.
+        fp16: the same in fp16.
 
     Returns:
         results: {"key", "text", "keywords", "keyword_scores", "timestamp"} for each input, in order, and
@@ -64,10 +70,10 @@ def recognise(
             {"key", "text": "", ..., "error": sentence}.
         meta: seconds of speech and of work, for FunASR's progress bar.
     """
-    if itn:
+    if itn and not model.prompts.asks_for_itn:
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
-    options = decoding_options(model, frontend, prune, language, top, threshold, boost, guards, repair)
+    options = decoding_options(model, frontend, prune, language, itn, top, threshold, boost, guards, repair)
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
@@ -75,7 +81,11 @@ def recognise(
     if waveforms:
         speech, lengths = _features(waveforms.values(), frontend, next(model.parameters()).device)
         lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer, index_dir)
-        for place, hypothesis in zip(waveforms, decode(model, speech, lengths, lists, options), strict=True):
+        with torch.autocast(
+            speech.device.type, torch.float16 if fp16 else torch.bfloat16, enabled=bool(bf16 or fp16)
+        ):
+            hypotheses = decode(model, speech, lengths, lists, options)
+        for place, hypothesis in zip(waveforms, hypotheses, strict=True):
             fields = dataclasses.asdict(hypothesis)
             fields["timestamp"] = _clip(hypothesis.timestamp, 1000 * len(waveforms[place]) // frontend.fs)
             results[place] = _result(requests[place].key, **fields)
@@ -85,12 +95,24 @@ def recognise(
 
 
 def decoding_options(
-    model, frontend, prune=None, language=None, top=None, threshold=None, boost=None, guards=None, repair=None
+    model,
+    frontend,
+    prune=None,
+    language=None,
+    itn=None,
+    top=None,
+    threshold=None,
+    boost=None,
+    guards=None,
+    repair=None,
 ) -> DecodingOptions:
     """Complete the user's options by the model's own; see ``recognise``."""
     return DecodingOptions(
+    is_named = language not in (None, "auto")
         prune=prune or "retrieval",
-        language=model.language if language in (None, "auto") else language,
+        language=model.prompts.language_code(language) if is_named else model.language,
+        itn=itn,
+        name_language=is_named or None,
         top=top,
         threshold=threshold,
         boost=1.0 if boost is None else boost,

@@ -1,50 +1,17 @@
-"""Prompts: from a task and a language to token ids with places for the audio and the context.
+"""Prompts: from a task and a language to token ids with places for the audio and the context."""
 
-All texts live in ``prompts.yaml`` beside this file.
-"""
-
+import copy
 import dataclasses
-import functools
 import re
-from pathlib import Path
 
 import torch
-import yaml
 
 from funasr_sap.context.biasing_list import encode_text
+from funasr_sap.context.prompt_table import load_prompts, special_tokens
 from funasr_sap.errors import ConfigError
 
 IGNORE = -100  # label of a token that is not learned, as transformers has it
-TASKS = ("transcribe", "transcribe_with_context", "prune", "joint")
-
-
-STYLES = ("sap2", "sap2_asr", "fun_asr_nano", "qwen2_audio", "mala_asr", "osum")
-
-
-@functools.lru_cache(maxsize=len(STYLES))
-def load_prompts(style: str = "sap2") -> dict:
-    """Read the table of prompts of one style.
-
-    Raises:
-        ConfigError: for an unknown style.
-    """
-    table = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(encoding="utf-8"))
-    styles = table.pop("styles")
-    if style != "sap2" and style not in styles:
-        raise ConfigError(f"prompt_conf.style: expected one of {', '.join(STYLES)}, got {style!r}")
-    return table | styles.get(style, {})
-
-
-def tags(style: str = "sap2") -> list[str]:
-    """List the special tokens that stand around audio and context, in the order of the table."""
-    return [tag for pair in load_prompts(style)["tags"].values() for tag in pair]
-
-
-def special_tokens(style: str = "sap2") -> list[str]:
-    """List every special token that the prompts use, in the order of the table."""
-    prompts = load_prompts(style)
-    found = re.findall(r"<\|[^|]*\|>", prompts["chat"] + prompts["end"])
-    return list(dict.fromkeys(found + tags(style)))
+ANY = "any"  # instead of a language: the same in all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +59,38 @@ class PromptTemplate:
         if missing:
             raise ConfigError(f"the tokenizer lacks the special tokens {missing}; add them before training")
         self.end_id = known[self.table["end"]]
-        self.spoken = "" if itn else self.table.get("spoken", "")
-        self.named = self.table.get("named", {}) if name_language else {}
+        self.itn, self.name_language = itn, name_language
         self._frames = {}
+
+    def asking(self, itn: bool | None = None, name_language: bool | None = None) -> "PromptTemplate":
+        """Return the same prompts for one call that asks otherwise; None asks as these do.
+
+        Args:
+            itn: ask for written forms.
+            name_language: name the language.
+        """
+        other = copy.copy(self)
+        other._frames = {}
+        other.itn = self.itn if itn is None else itn
+        other.name_language = self.name_language if name_language is None else name_language
+        return other
+
+    @property
+    def asks_for_itn(self) -> bool:
+        """Tell whether the style can ask for written or spoken forms."""
+        return "spoken" in self.table
+
+    def language_code(self, language: str) -> str:
+        """Find a language by its code, or by the name that this style gives it.
+
+        Raises:
+            ConfigError: for a language that the style has no prompts in.
+        """
+        names = self.table.get("languages") or {code: code for code in self.table["tasks"]["transcribe"]}
+        for code, name in names.items():
+            if language in (code, name):
+                return code
+        raise ConfigError(f"language: expected one of {', '.join(names)}, got {language!r}")
 
     def prompt_ids(self, task: str, language: str, num_audio: int, num_context: int) -> list[int]:
         """Lay out one prompt: token ids, with ``AUDIO`` and ``CONTEXT`` in their places."""
@@ -121,7 +117,7 @@ class PromptTemplate:
             ids: the token ids, keywords parted by the separator.
             owner: for each id, the position of its keyword, or -1 at a separator.
         """
-        separator = encode_text(self.tokenizer, self.table["keywords"][language]["separator"].rstrip())
+        separator = encode_text(self.tokenizer, self._separator(language).rstrip())
         ids, owner = [], []
         for position, keyword in enumerate(keywords):
             if position:
@@ -163,17 +159,17 @@ class PromptTemplate:
 
     def join_keywords(self, keywords, language: str) -> str:
         """Write kept keywords as an answer."""
-        words = self.table["keywords"][language]
+        words = self._list_form(language)
         return words["separator"].join(keywords) or words["none"]
 
     def split_keywords(self, answer: str, language: str) -> list[str]:
         """Read kept keywords from an answer of the task ``prune``; one with a comma comes in its parts."""
-        none = self.table["keywords"][language]["none"]
+        none = self._list_form(language)["none"]
         return [] if answer.strip() == none else self.split_parts(answer, language)
 
     def split_parts(self, text: str, language: str) -> list[str]:
         """Split text at the separator of keywords, which a keyword may hold too."""
-        separator = self.table["keywords"][language]["separator"].strip()
+        separator = self._separator(language).strip()
         return [part.strip() for part in text.split(separator) if part.strip()]
 
     def split_joint(self, answer: str, language: str) -> tuple[str, str]:
@@ -211,19 +207,32 @@ class PromptTemplate:
         tasks = self.table["tasks"]
         if task not in tasks:
             raise ConfigError(f"unknown task {task!r}; expected one of {', '.join(tasks)}")
-        if language not in tasks[task]:
-            raise ConfigError(
-                f"no prompt for language {language!r}; expected one of {', '.join(tasks[task])}"
-            )
-        return tasks[task][language]
+        entries = tasks[task]
+        if language not in entries and ANY not in entries:
+            raise ConfigError(f"no prompt for language {language!r}; expected one of {', '.join(entries)}")
+        return entries.get(language) or entries[ANY]
+
+    def _list_form(self, language: str) -> dict:
+        forms = self.table["keywords"]
+        return forms.get(language) or forms[ANY]
 
     def _separator(self, language: str) -> str:
-        return self.table["keywords"][language]["separator"]
+        return self._list_form(language)["separator"]
+
+    def _optional(self, language: str) -> dict[str, str]:
+        """Write what a prompt says of the form of its answer, where it is asked to."""
+        named = self.table.get("named", "") if self.name_language else ""
+        spoken = "" if self.itn else self.table.get("spoken", "")
+        return {
+            "{named}": named.format(language=self.table.get("languages", {}).get(language)),
+            "{spoken}": spoken,
+        }
 
     def _segments(self, task: str, language: str) -> list[str]:
         """Cut a prompt at its special tokens and at the audio."""
         user = self._entry(task, language)["user"]
-        user = user.replace("{spoken}", self.spoken).replace("{named}", self.named.get(language, ""))
+        for mark, words in self._optional(language).items():
+            user = user.replace(mark, words)
         for name, pair in self.table["tags"].items():
             user = user.replace(f"{{{name}}}", f"{pair[0]}{{{name}}}{pair[1]}")
         text = self.table["chat"].replace("{user}", user)

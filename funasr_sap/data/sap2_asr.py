@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 
+from funasr_sap.context.prompt_table import load_prompts
 from funasr_sap.data.chat import CONTEXT_END, CONTEXT_START
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.kaldi import check_id
@@ -113,8 +114,6 @@ def format_sap2_record(utterance: Utterance, task: str) -> dict:
 
 def _texts(utterance: Utterance, task: str) -> tuple[str, str | None]:
     """Return the prompt without its context, and the answer, in the words of the table of prompts."""
-    from funasr_sap.context.prompts import load_prompts  # imports torch, which few conversions need
-
     tasks = load_prompts()["tasks"]
     name = "transcribe_with_context" if task == "transcribe" and utterance.hotwords else task
     prompt = tasks[name]["en"]["user"].format(context="", audio="")

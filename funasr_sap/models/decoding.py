@@ -7,7 +7,6 @@ import torch
 from transformers import LogitsProcessorList
 
 from funasr_sap.context.biasing_list import BiasingList, encode_keyword
-from funasr_sap.context.prompts import load_prompts
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.boosting import KeywordBoost
 from funasr_sap.models.guards import Guards
@@ -28,6 +27,8 @@ class DecodingOptions:
             of those are spoken; "none" gives the LLM the whole list; "joint" asks for keywords and
             transcript in one answer.
         language: of the prompts.
+        itn: ask for written forms (digits, punctuation); None for the model's own. Few prompts can ask.
+        name_language: name the language in the prompt; None for the model's own.
         top: keywords kept by retrieval at most; None for the model's own.
         threshold: least CTC score of a kept keyword, in nats a piece; None for the model's own.
         boost: strength of shallow fusion with the kept keywords, times the model's own; 0 turns it off.
@@ -38,6 +39,8 @@ class DecodingOptions:
 
     prune: str = "retrieval"
     language: str = "en"
+    itn: bool | None = None
+    name_language: bool | None = None
     top: int | None = None
     threshold: float | None = None
     boost: float = 1.0
@@ -56,9 +59,8 @@ class DecodingOptions:
             raise ConfigError(f"repair: expected true or false, got {self.repair!r}")
         if not isinstance(self.boost, int | float) or self.boost < 0:
             raise ConfigError(f"boost: expected a number from 0, got {self.boost!r}")
-        languages = load_prompts()["keywords"]
-        if self.language not in languages:
-            raise ConfigError(f"language: expected one of {', '.join(languages)}, got {self.language!r}")
+        if self.itn is not None and not isinstance(self.itn, bool):
+            raise ConfigError(f"itn: expected true or false, got {self.itn!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +103,7 @@ def decode(
         raise ConfigError(
             "model_conf.llm_weight is 0: this model's LLM was not trained; decode with one that was"
         )
+    model = model.asking(itn=options.itn, name_language=options.name_language)
     encoded = model.encode(speech, speech_lengths)
     if options.prune == "none":
         check_room(model, encoded, lists, options.language)

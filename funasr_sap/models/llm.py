@@ -1,5 +1,7 @@
 """The language model: any causal one of transformers, from its configuration."""
 
+import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from funasr_sap.errors import ConfigError
@@ -27,4 +29,27 @@ def build_llm(
     if unknown:
         raise ConfigError(f"llm_conf: {type(config).__name__} has no field {', '.join(map(repr, unknown))}")
     config = AutoConfig.for_model(model_type, **{"vocab_size": vocab_size, **conf})
-    return AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
+    llm = AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
+    llm.set_output_embeddings(OutputLayer.from_linear(llm.get_output_embeddings()))
+    return llm
+
+
+class OutputLayer(nn.Linear):
+    """An output layer that decodes in the precision of its weights, also under autocast.
+
+    Logits of 10 in bf16 are 0.06 apart: equal for words that are not equally likely.
+    """
+
+    @classmethod
+    def from_linear(cls, layer: nn.Linear) -> "OutputLayer":
+        """Take the place of a layer, with its own parameters."""
+        output = cls(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
+        output.weight, output.bias = layer.weight, layer.bias
+        return output
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Map (..., D) hidden states to (..., V) logits."""
+        if self.training:
+            return super().forward(hidden)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return super().forward(hidden.to(self.weight.dtype))

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from funasr_sap.context.prompts import tags
+from funasr_sap.context.prompt_table import tags
 
 
 class NewTokens(nn.Module):

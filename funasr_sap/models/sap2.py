@@ -8,6 +8,7 @@ Masks are bool, True = valid. The CTC head shares the LLM's vocabulary, its blan
 """
 
 import contextlib
+import copy
 import dataclasses
 import logging
 
@@ -17,7 +18,8 @@ from torch import nn
 
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
-from funasr_sap.context.prompts import TASKS, PromptBatch, PromptTemplate
+from funasr_sap.context.prompt_table import TASKS
+from funasr_sap.context.prompts import PromptBatch, PromptTemplate
 from funasr_sap.context.retrieval import Shortlist, retrieve, retrieve_by_sound
 from funasr_sap.errors import ConfigError
 from funasr_sap.models import construction
@@ -215,8 +217,9 @@ class SAP2(nn.Module):
         frame_mask = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
         log_probs = None
         if self.ctc is not None:
-            scores = self.ctc.ctc_lo(frames.to(self.ctc.ctc_lo.weight.dtype))
-            log_probs = scores.float().log_softmax(-1)  # fp32 also under autocast
+            with torch.autocast(frames.device.type, enabled=False):  # evidence is a sum of small differences
+                scores = self.ctc.ctc_lo(frames.to(self.ctc.ctc_lo.weight.dtype))
+                log_probs = scores.float().log_softmax(-1)
         if self.llm_weight > 0:
             table = self.llm.get_input_embeddings().weight
             frames_in = frames.to(next(self.audio_adaptor.parameters()).dtype)
@@ -351,6 +354,12 @@ class SAP2(nn.Module):
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
         weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()
         return loss, stats, weight
+
+    def asking(self, **changes) -> "SAP2":
+        """Return the model, weights shared, with prompts that ask otherwise, see ``PromptTemplate``."""
+        other = copy.copy(self)
+        other.prompts = self.prompts.asking(**changes)
+        return other
 
     def prompt_batch(
         self, tasks, speech: Speech, context: Context | None, answers=None, language=None

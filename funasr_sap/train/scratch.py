@@ -15,7 +15,7 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.audio import load_audio
-from funasr_sap.context.prompts import load_prompts, special_tokens
+from funasr_sap.context.prompt_table import load_prompts, special_tokens
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.models.directory import write_model_directory

@@ -43,14 +43,14 @@ def published_tokenizer(tokenizer, folder: Path, tokens=()):
     return copy
 
 
-def randomise(model, seed: int = 0):
-    """Draw all weights wide enough for every one to matter."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            shape = parameter.shape
-            spread = 0.3 if parameter.dim() > 1 else 0.1
-            parameter.add_(spread * torch.randn(shape, generator=generator))
+def randomised(build, seed: int = 0):
+    """Build a model whose weights are the same in every run, and wide enough for every one to matter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_((0.2 if parameter.dim() > 1 else 0.1) * torch.randn_like(parameter))
     return model.eval()
 
 
@@ -69,7 +69,7 @@ def qwen2_audio(folder: Path, tokenizer, **save):
         },
         audio_token_index=known.convert_tokens_to_ids("<|AUDIO|>"),
     )
-    model = randomise(Qwen2AudioForConditionalGeneration(config))
+    model = randomised(lambda: Qwen2AudioForConditionalGeneration(config))
     model.save_pretrained(folder, **save)
     return model
 
@@ -88,7 +88,7 @@ def fun_asr_nano_hf(folder: Path, tokenizer):
         text_config={**QWEN3, "vocab_size": len(known)},
         audio_token_id=known.convert_tokens_to_ids("<|object_ref_start|>"),
     )
-    model = randomise(FunAsrNanoForConditionalGeneration(config))
+    model = randomised(lambda: FunAsrNanoForConditionalGeneration(config))
     model.save_pretrained(folder)
     return model
 
@@ -126,7 +126,7 @@ def fun_asr_nano(folder: Path, tokenizer, use_low_frame_rate: bool = True):
     sections = yaml.safe_load(yaml.safe_dump(config))
     sections["llm_conf"]["init_param_path"] = str(llm)
     parts = {key: sections[key] for key in sections if key.startswith(("audio_", "llm"))}
-    model = randomise(tables.model_classes["FunASRNano"](**parts, input_size=560))
+    model = randomised(lambda: tables.model_classes["FunASRNano"](**parts, input_size=560))
     branch = {"ctc_decoder.linear1.weight": torch.zeros(3, 3), "ctc.ctc_lo.weight": torch.zeros(3, 3)}
     torch.save({"state_dict": {**model.state_dict(), **branch}}, folder / "model.pt")
     return model, known
@@ -138,7 +138,7 @@ def whisper(folder: Path):
 
     decoder = {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 8, "vocab_size": 20}
     tokens = {key: 1 for key in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")}
-    model = randomise(WhisperForConditionalGeneration(WhisperConfig(**WHISPER, **decoder, **tokens)))
+    model = randomised(lambda: WhisperForConditionalGeneration(WhisperConfig(**WHISPER, **decoder, **tokens)))
     model.save_pretrained(folder)
     return model
 
@@ -148,8 +148,9 @@ def qwen3(folder: Path, tokenizer):
     from transformers import AutoConfig, AutoModelForCausalLM
 
     known = published_tokenizer(tokenizer, folder)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**QWEN3, vocab_size=len(known)))
-    randomise(model).save_pretrained(folder)
+    config = AutoConfig.for_model(**QWEN3, vocab_size=len(known))
+    model = randomised(lambda: AutoModelForCausalLM.from_config(config))
+    model.save_pretrained(folder)
     return model
 
 
@@ -243,8 +244,8 @@ def osum(file: Path, tokenizer, llm_folder: Path):
     }
     state |= linear("speech_llama_proj", 16, 32) | linear("speaker_head", 32, 7)
     config = {**LLM, "model_type": "qwen2", "vocab_size": len(known), "tie_word_embeddings": False}
-    llm = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
-    llm = randomise(get_peft_model(llm, LoraConfig(**OSUM_LORA, task_type=TaskType.CAUSAL_LM)))
+    config, lora = AutoConfig.for_model(**config), LoraConfig(**OSUM_LORA, task_type=TaskType.CAUSAL_LM)
+    llm = randomised(lambda: get_peft_model(AutoModelForCausalLM.from_config(config), lora))
     state |= {f"llama_model.{name}": value for name, value in llm.state_dict().items()}
     for name in ("embed_tokens.weight", "lm_head.weight"):
         state[name] = next(value for key, value in llm.state_dict().items() if key.endswith(name))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.errors import ConfigError
 from funasr_sap.models.backbone import import_backbone
 from funasr_sap.models.directory import build_model, read_model_config
 from funasr_sap.models.standalone import standalone_state
@@ -167,16 +168,17 @@ def test_fun_asr_nano_of_transformers_has_its_logits(nano_hf, waveforms):
         ([], None, True),
         (["photosynthesis", "The Beatles"], "中文", False),
         (["(x)", "开放时间"], "英文", True),
+        ([], "日文", False),
     ],
 )
 def test_fun_asr_nano_has_the_prompt_and_the_logits_of_funasr(
     use_low_frame_rate, hotwords, language, itn, tokenizer, waveforms, tmp_path
 ):
     reference, known = miniatures.fun_asr_nano(tmp_path / "base", tokenizer, use_low_frame_rate)
-    config = miniatures.config_of("fun_asr_nano")
-    config["prompt_conf"] |= {"itn": itn, "name_language": language is not None}
-    model = import_backbone(config, tmp_path / "sap2", tmp_path / "base")
-    code = {"中文": "zh", "英文": "en"}.get(language, "zh")
+    model = import_backbone(
+        miniatures.config_of("fun_asr_nano"), tmp_path / "sap2", tmp_path / "base"
+    ).asking(itn=itn, name_language=language is not None)
+    code = model.prompts.language_code(language or "zh")
     speech, lengths = features_of(tmp_path / "sap2", waveforms[:1])
     frontend = frontend_of(tmp_path / "sap2")
     chat = [reference.generate_chatml(reference.get_prompt(hotwords, language, itn), waveforms[0])]
@@ -199,6 +201,37 @@ def test_fun_asr_nano_has_the_prompt_and_the_logits_of_funasr(
             model.llm.generate(inputs_embeds=ours, **options),
             reference.llm.generate(inputs_embeds=embeddings, **options),
         )
+
+
+def test_each_call_may_name_a_language_and_ask_for_spoken_forms(
+    tokenizer, speech_wavs, tmp_path, monkeypatch
+):
+    from funasr_sap import AutoModel
+    from funasr_sap.context.prompts import PromptTemplate
+
+    miniatures.fun_asr_nano(tmp_path / "base", tokenizer)
+    import_backbone(miniatures.config_of("fun_asr_nano"), tmp_path / "sap2", tmp_path / "base")
+    model, sent = AutoModel(model=str(tmp_path / "sap2"), disable_pbar=True), []
+
+    def remember(self, *arguments, write=PromptTemplate.prompt_ids):
+        ids = write(self, *arguments)
+        sent.append(self.tokenizer.decode([i for i in ids if i >= 0]))
+        return ids
+
+    monkeypatch.setattr(PromptTemplate, "prompt_ids", remember)
+    for options, text in (
+        ({}, "语音转写："),
+        ({"language": "zh"}, "语音转写成中文："),
+        ({"language": "韩文", "itn": False}, "语音转写成韩文，不进行文本规整："),
+        ({"itn": True}, "语音转写："),
+    ):
+        sent.clear()
+        model.generate(speech_wavs[0].source, **options)
+        assert sent and all(text in each for each in sent)
+    with pytest.raises(ConfigError, match=r"language: expected one of zh, en, ja, .*, got 'Klingon'"):
+        model.generate(speech_wavs[0].source, language="Klingon")
+    with pytest.raises(ConfigError, match="itn: expected true or false, got 'no'"):
+        model.generate(speech_wavs[0].source, itn="no")
 
 
 def frontend_of(folder: Path):

@@ -3,7 +3,7 @@ import re
 import pytest
 import torch
 
-from funasr_sap.context.prompts import TASKS
+from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.errors import ConfigError
 
 

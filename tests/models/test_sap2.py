@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from funasr_sap.context.biasing_list import BiasingList
-from funasr_sap.context.prompts import IGNORE, TASKS
+from funasr_sap.context.prompt_table import TASKS
+from funasr_sap.context.prompts import IGNORE
 
 PARTS = {"audio_encoder", "ctc", "audio_adaptor", "llm", "evidence"}
 PLACES = [7, 0, 2]  # short, middle, long

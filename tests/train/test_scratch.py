@@ -7,7 +7,8 @@ import yaml
 from transformers import AutoTokenizer
 
 from funasr_sap.audio import load_audio
-from funasr_sap.context.prompts import TASKS, PromptTemplate, special_tokens
+from funasr_sap.context.prompt_table import TASKS, special_tokens
+from funasr_sap.context.prompts import PromptTemplate
 from funasr_sap.train.scratch import BLANK_TOKEN, compute_cmvn, main, train_tokenizer
 
 CONF = Path(__file__).parents[2] / "conf"
