@@ -2,7 +2,6 @@
 
 import difflib
 import inspect
-import json
 import logging
 import os
 import pickle
@@ -17,19 +16,19 @@ from funasr.register import tables
 from tqdm import tqdm
 
 from funasr_sap.audio import load_audio
-from funasr_sap.data.kaldi import write_biasing_list, write_kaldi
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.funasr_keys import GENERATE_KEYS
 from funasr_sap.inference import decoding_options, recognise
-from funasr_sap.inputs import Request, is_single, merge_hotword, read_requests
+from funasr_sap.inputs import is_single, merge_hotword, read_requests
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.sap2 import SAP2
 from funasr_sap.registration import EMBEDDED
+from funasr_sap.request import Request
+from funasr_sap.results import RESULTS_FOLDER, write_results
 
 BATCH_SIZE = 16  # utterances
 BUILTIN_VAD = ("silero-vad", "silero_vad")
 HALF_PRECISION = {"fp16": torch.float16, "bf16": torch.bfloat16}
-RESULTS_FOLDER = "1best_recog"
 # What generate takes; "key" and the others are between FunASR and the model.
 CALL_KEYS = GENERATE_KEYS | set(inspect.signature(recognise).parameters)
 CALL_KEYS -= {"input", "key", "model", "data_in", "frontend", "kwargs"}
@@ -77,14 +76,14 @@ class AutoModel(funasr.AutoModel):
         """Recognise speech.
 
         Args:
-            input: a path, URL, bytes, array or tensor; a list of such; a ``wav.scp`` or JSONL file; or
-                with ``data_type=("sound", "text")``, a pair of audio and biasing lists.
+            input: a path, URL, bytes, array or tensor; a list of such, or of ``Request``; a ``wav.scp`` or
+                JSONL file; or with ``data_type=("sound", "text")``, a pair of audio and biasing lists.
             input_len: as FunASR's; not read for SAP².
             progress_callback: called with the number of utterances done, and of all.
             **cfg: ``hotwords`` (see ``funasr_sap.inputs.resolve_hotwords``), ``prune``, ``language``,
                 ``itn``, ``top``, ``threshold``, ``boost``, ``guards``, ``repair``, ``fs``, ``batch_size``,
                 ``bf16`` or ``fp16``, ``data_type``, and what FunASR takes;
-                ``output_dir``, a folder that gets ``1best_recog/{text,score,timestamp,keywords}``.
+                ``output_dir``, a folder that gets ``1best_recog/{text,score,time_stamp,keywords}``.
 
         Returns:
             {"key", "text", "keywords", "keyword_scores", "timestamp"} for each utterance, in order. One of
@@ -132,7 +131,8 @@ class AutoModel(funasr.AutoModel):
         """Recognise long audio, cut by the VAD model."""
         results, sample_rate = [], self.kwargs["frontend"].fs
         cfg |= {"fs": sample_rate, "hotword": None}
-        for request in tqdm(requests, desc="talks", disable=None if len(requests) > 1 else True):
+        hidden = len(requests) < 2 or self.kwargs.get("disable_pbar")
+        for request in tqdm(requests, desc="talks", disable=True if hidden else None):
             try:
                 waveform = load_audio(request.audio, sample_rate, request.sample_rate)
             except DataError as error:
@@ -160,23 +160,6 @@ def _merged(found: dict, key: str) -> dict:
     # One error beside a text is that of a piece too short to recognise, at the end of a cut.
     known = {*result, "error"} if result["text"] else result
     return result | {name: value for name, value in found.items() if name not in known}
-
-
-def write_results(output_dir: str | os.PathLike, results: list[dict]) -> None:
-    """Write results as FunASR's models do, a Kaldi file a field, each atomically.
-
-    Args:
-        output_dir: gets ``1best_recog/{text,score,timestamp,keywords}``; an utterance that could not be read
-            stands in ``errors`` instead.
-        results: from ``generate``; other models than SAP² may lack fields.
-    """
-    folder = Path(output_dir, RESULTS_FOLDER)
-    good = [each for each in results if "error" not in each]
-    write_kaldi(folder / "text", {each["key"]: each.get("text", "") for each in good})
-    write_kaldi(folder / "score", {each["key"]: json.dumps(each.get("keyword_scores", [])) for each in good})
-    write_kaldi(folder / "timestamp", {each["key"]: json.dumps(each.get("timestamp", [])) for each in good})
-    write_biasing_list(folder / "keywords", {each["key"]: each.get("keywords", []) for each in good})
-    write_kaldi(folder / "errors", {each["key"]: each["error"] for each in results if "error" in each})
 
 
 def _check_weights(path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS
+from funasr_sap.results import write_results
 from funasr_sap.tool import run
 
 OVERRIDE = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
@@ -34,7 +35,7 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +hotwords=LIST       '[word,word]', 'word,word', a file of keywords, or a biasing_list by utterance id
   +prune=MODE          retrieval (default), llm, none, joint
   +vad_model=NAME      cut long audio first, for example silero-vad
-  +output_dir=DIR      also write DIR/1best_recog/{text,score,timestamp,keywords}
+  +output_dir=DIR      also write DIR/1best_recog/{text,score,time_stamp,keywords}
   +batch_size=N        utterances decoded together
   +device=NAME         cpu, cuda:0, ...
   +language=en|zh      language of the prompts
@@ -96,7 +97,7 @@ def recognise_overrides(argv: list[str]) -> int:
     if output_dir:  # a folder that cannot be made is an error before the work
         Path(output_dir).mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(sys.stderr):  # FunASR prints notices; stdout is for results
-        from funasr_sap.auto_model import CALL_KEYS, AutoModel, write_results
+        from funasr_sap.auto_model import CALL_KEYS, AutoModel
 
         call = {key: config.pop(key) for key in ("input", *CALL_KEYS - AUTO_MODEL_KEYS) if key in config}
         results = AutoModel(**config).generate(**call)

@@ -19,3 +19,7 @@ class DataError(ValueError):
 
 class ConfigError(ValueError):
     """A configuration that cannot be used: an unknown key, name or stage."""
+
+
+class WorkerError(RuntimeError):
+    """A process of ours that ended before its work was done: which one, over what, and why."""

@@ -12,9 +12,10 @@ from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.errors import DataError
-from funasr_sap.inputs import Request, decode_pcm, merge_hotword, resolve_hotwords
+from funasr_sap.inputs import decode_pcm, merge_hotword, resolve_hotwords
 from funasr_sap.models.decoding import DecodingOptions, decode
 from funasr_sap.models.guards import choose_guards
+from funasr_sap.request import Request
 
 
 def recognise(
@@ -35,9 +36,9 @@ def recognise(
     repair: bool | None = None,
     fs: int | None = None,
     index_dir: str | None = None,
-    **kwargs,
     bf16: bool = False,
     fp16: bool = False,
+    **kwargs,
 ) -> tuple[list[dict], dict]:
     """Recognise a batch.
 
@@ -60,9 +61,9 @@ def recognise(
         guards: False for none, or some of the model's own in other settings; see ``Guards``.
         fs: Hz of bare samples.
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
-        **kwargs: what else FunASR hands to every model; not read.
         bf16: multiply matrices in bf16; weights, norms, the CTC head and the logits stay as they are.
         fp16: the same in fp16.
+        **kwargs: what else FunASR hands to every model; not read.
 
     Returns:
         results: {"key", "text", "keywords", "keyword_scores", "timestamp"} for each input, in order, and
@@ -107,8 +108,8 @@ def decoding_options(
     repair=None,
 ) -> DecodingOptions:
     """Complete the user's options by the model's own; see ``recognise``."""
-    return DecodingOptions(
     is_named = language not in (None, "auto")
+    return DecodingOptions(
         prune=prune or "retrieval",
         language=model.prompts.language_code(language) if is_named else model.language,
         itn=itn,

@@ -1,6 +1,5 @@
 """What users hand to ``generate``: audio in any form, hotwords in any form, joined by utterance id."""
 
-import dataclasses
 import numbers
 import os
 import re
@@ -15,6 +14,7 @@ from funasr_sap.context.biasing_list import parse_hotwords
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.request import Request
 
 LISTS = (".scp", ".txt", ".text")  # files of "utt path" lines
 # How bytes of an audio file begin; other bytes are bare samples.
@@ -22,38 +22,12 @@ AUDIO_HEADERS = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"OggS", b"ID3", b"FORM", b
 MP3_FRAMES = (b"\xff\xfa", b"\xff\xfb", b"\xff\xf2", b"\xff\xf3", b"\xff\xe2", b"\xff\xe3")
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """One utterance to recognise.
-
-    Attributes:
-        key: the utterance id.
-        audio: whatever ``load_audio`` takes.
-        hotwords: its biasing list.
-        sample_rate: Hz of bare samples; None for the model's own.
-    """
-
-    key: str
-    audio: object
-    hotwords: list[str]
-    sample_rate: int | None = None
-
-    @property
-    def size(self) -> int:
-        """About as long as the speech, without decoding it: bytes of a file or an array; 0 = not known."""
-        if isinstance(self.audio, str | os.PathLike):
-            return os.path.getsize(self.audio) if os.path.isfile(self.audio) else 0
-        if isinstance(self.audio, bytes | bytearray | list):
-            return len(self.audio)
-        return getattr(self.audio, "nbytes", 0)
-
-
 def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None = None) -> list[Request]:
     """Turn the arguments of ``generate`` into requests, in order.
 
     Args:
-        data: a path (audio, ``wav.scp``, JSONL), a URL, bytes, an array or tensor, or a list of such; with
-            ``data_type=("sound", "text")`` a pair of audio and biasing lists.
+        data: a path (audio, ``wav.scp``, JSONL), a URL, bytes, an array or tensor, or a list of such, or of
+            requests; with ``data_type=("sound", "text")`` a pair of audio and biasing lists.
         hotwords: see ``resolve_hotwords``.
         data_type: None, "sound", or ("sound", "text").
         sample_rate: Hz of bare samples.
@@ -180,6 +154,9 @@ def _read_audio(data) -> tuple[list[str], list, list[list[str]]]:
         data = [data]
     elif not data:
         raise DataError("input: got an empty list; expected at least one audio")
+    elif all(isinstance(each, Request) for each in data):
+        fields = zip(*((each.key, each.audio, each.hotwords) for each in data), strict=True)
+        return tuple(map(list, fields))
     elif all(isinstance(each, numbers.Real) for each in data):  # samples
         data = [np.asarray(data)]
     keys = _distinct([_key(each, position) for position, each in enumerate(data)])

@@ -12,7 +12,7 @@ import yaml
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.errors import ConfigError, DataError, WorkerError
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -24,7 +24,8 @@ Options = TypeVar("Options")
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Run a tool's ``main`` and leave the process with its exit status.
 
-    Logs go to stderr. A DataError, ConfigError or OSError is printed there in its words, without a traceback.
+    Logs go to stderr. A DataError, ConfigError, WorkerError or OSError is printed there in its words, without
+    a traceback.
 
     Args:
         main: called without arguments; it reads ``sys.argv`` and returns an exit status (None = 0).
@@ -39,7 +40,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         # Python flushes stdout once more on its way out; that must not fail a second time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_BROKEN_PIPE
-    except (DataError, ConfigError) as error:
+    except (DataError, ConfigError, WorkerError) as error:
         status = _fail(str(error), EXIT_ERROR)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -1,58 +1,65 @@
 #!/usr/bin/env python3
-"""Decode a wav.scp with a model, and with biasing lists where they are given.
+r"""Decode a list of utterances with SAP², Paraformer or another of FunASR's models.
 
 python tools/decode.py ++model_dir=sap2 ++scp_file=data/test/wav.scp ++biasing_list=data/test/biasing_list \
-    ++output_dir=exp/decode
+    ++output_file=exp/decode.txt ++output_dir=exp/decode ++nj=4
+
+A run that was interrupted goes on where it stopped when the same command is given again. Exit status 1 where
+an utterance could not be decoded; the others are.
 """
 
 import contextlib
+import dataclasses
 import logging
-import os
 import sys
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from funasr_sap.tool import option, parse_overrides, run
+
+MODEL_OPTIONS = ("prune", "language", "top", "threshold", "boost", "guards", "repair", "index_dir")
 
 
 @dataclass
 class DecodeOptions:
     """What the tool takes."""
 
-    model_dir: str = option("a model directory, or a name such as sap2")
+    model_dir: str = option("a model directory, or a name such as sap2 or paraformer-zh")
     scp_file: str = option("wav.scp or JSONL")
-    output_dir: str = option("gets 1best_recog/{text,score,timestamp,keywords}")
+    output_file: str | None = option("gets utt<TAB>text, in the order of the list", None)
+    output_dir: str | None = option("gets 1best_recog/{text,score,time_stamp,keywords}", None)
     biasing_list: str | None = option("biasing lists by utterance id, or keywords for all, one a line", None)
-    prune: str = option("retrieval, llm, none or joint", "retrieval")
-    batch_size: int = option("utterances decoded together", 16)
-    device: str = option("cpu, cuda:0, ...; a device that is not there falls back to the CPU", "cuda")
+    batch_size: int = option("utterances decoded together, at most", 16)
+    batch_seconds: float = option("seconds of speech decoded together, padding included, at most", 240.0)
+    nj: int | None = option("processes; not given: one a GPU, or one on the CPU", None)
+    device: str = option("cuda (all GPUs), cuda:0, cpu; without a GPU, the CPU", "cuda")
+    gpus: str | None = option("numbers of the GPUs to use, such as 0,1", None)
+    vad_model: str | None = option("cuts long audio first, for example silero-vad", None)
+    resume: bool = option("go on from what an interrupted run finished; false starts anew", True)
+    language: str | None = option("language of the prompts: en, zh", None)
+    prune: str | None = option("SAP²: retrieval, llm, none or joint (its default: retrieval)", None)
+    top: int | None = option("SAP²: keywords kept by retrieval", None)
+    threshold: float | None = option("SAP²: least acoustic evidence of a kept keyword, nats a piece", None)
+    boost: float | None = option(
+        "SAP²: strength of shallow fusion with the kept keywords; 0 turns it off", None
+    )
+    guards: bool | None = option("SAP²: false believes every transcript", None)
+    repair: bool | None = option("SAP²: false writes no keyword over words that look like it", None)
+    index_dir: str | None = option("SAP²: folder that keeps the indexes of long biasing lists", None)
 
 
 def main(argv=None):
-    """Decode, write, report the real-time factor; 1 where an utterance could not be read."""
-    options = parse_overrides(argv, DecodeOptions, __doc__)
+    """Decode, write, report the speed; 1 where an utterance could not be decoded."""
+    given = dataclasses.asdict(parse_overrides(argv, DecodeOptions, __doc__))
+    options = {name: given.pop(name) for name in MODEL_OPTIONS}
+    options = {name: value for name, value in options.items() if value is not None}
+    logging.getLogger().setLevel(logging.WARNING)
     # FunASR prints notices; stdout is for results.
     with contextlib.redirect_stdout(sys.stderr):
-        from funasr_sap.auto_model import AutoModel
+        from funasr_sap.decode.job import DecodingJob
 
-        model = AutoModel(
-            model=options.model_dir, device=options.device, log_level="WARNING", ncpu=os.cpu_count()
-        )
-        started = time.perf_counter()
-        results = model.generate(
-            options.scp_file,
-            hotwords=options.biasing_list and Path(options.biasing_list),
-            prune=options.prune,
-            batch_size=options.batch_size,
-            output_dir=options.output_dir,
-        )
-    seconds = time.perf_counter() - started
-    failed = sum("error" in result for result in results)
-    print(f"{options.output_dir}: {len(results) - failed} utterances in {seconds:.0f} s, {failed} failed")
-    if failed:
-        logging.error("%d utterances not readable: see %s/1best_recog/errors", failed, options.output_dir)
-    return 1 if failed else 0
+        summary = DecodingJob(**given, options=options).run()
+    print(f"{given['output_file'] or given['output_dir']}: {summary}")
+    return 1 if summary.failed else 0
 
 
 if __name__ == "__main__":

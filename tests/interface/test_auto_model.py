@@ -145,12 +145,12 @@ def test_output_files(model, wavs, hotwords, tmp_path):
     bad.write_text("not audio")
     results = model.generate([*wavs, bad], hotwords=hotwords, output_dir=tmp_path / "out")
     folder = tmp_path / "out/1best_recog"
-    assert sorted(os.listdir(folder)) == ["errors", "keywords", "score", "text", "timestamp"]
+    assert sorted(os.listdir(folder)) == ["errors", "keywords", "score", "text", "time_stamp"]
     good = {result["key"]: result for result in results[:-1]}
     text = read_kaldi(folder / "text", allow_empty=True)
     assert text == {key: result["text"] for key, result in good.items()}
     assert read_biasing_list(folder / "keywords") == {key: each["keywords"] for key, each in good.items()}
-    for name, field in (("score", "keyword_scores"), ("timestamp", "timestamp")):
+    for name, field in (("score", "keyword_scores"), ("time_stamp", "timestamp")):
         values = {key: json.loads(value) for key, value in read_kaldi(folder / name).items()}
         assert values == {key: result[field] for key, result in good.items()}
     assert read_kaldi(folder / "errors") == {"bad": results[-1]["error"]}
