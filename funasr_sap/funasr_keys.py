@@ -24,10 +24,11 @@ GENERATE_KEYS = frozenset(
         *("return_postprocess_hotword_matches", "en_post_proc", "reduce_channels"),
     }
 )
-# Its training.
+# Its training; validation_conf is ours.
 TRAIN_KEYS = frozenset(
     {
         *("train_data_set_list", "valid_data_set_list", "dataset", "dataset_conf", "train_conf"),
+        "validation_conf",
         *("optim", "optim_conf", "scheduler", "scheduler_conf", "freeze_param", "lora_only", "lora_bias"),
         *("use_ddp", "use_fsdp", "use_deepspeed", "deepspeed_config", "backend", "enable_tf32"),
         *("cudnn_enabled", "cudnn_benchmark", "cudnn_deterministic"),

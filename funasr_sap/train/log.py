@@ -26,7 +26,7 @@ _PAIR = re.compile(rf"(\w[\w ]*): ({_NUMBER})(?:/(\d+))?")
 _STAT = re.compile(rf"\('(\w+)', ({_NUMBER})\)")
 _SECONDS = re.compile(rf"'(\w+)': '({_NUMBER})'")
 _VALIDATE = re.compile(r"Validate epoch: (\d+), rank: (\d+)")
-_RESULT = re.compile(r"epoch \d+: validation (.*)")
+_RESULT = re.compile(r"epoch \d+(?: step \d+)?: validation (.*)")
 _RESULT_VALUE = re.compile(rf"([A-Za-z][\w-]*) ({_NUMBER})")
 _RANKED = re.compile(rf"(?:Update best|No improvement in) (acc|loss): ({_NUMBER})")
 _CURRENT = re.compile(rf"current_val: ({_NUMBER})")
@@ -62,7 +62,7 @@ class Point:
 
 @dataclass
 class Validation:
-    """Result of a validation: ``loss``, ``acc`` and, in percent, ``wer`` and ``b_wer``, where known."""
+    """Result of a validation: ``loss``, ``acc`` and, where it decoded, percents such as ``wer``."""
 
     step: int
     epoch: int

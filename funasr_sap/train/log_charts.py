@@ -8,6 +8,7 @@ from funasr_sap.train.log import Stage
 from funasr_sap.train.log_summary import smooth
 
 MOST_POINTS = 3000  # of a curve; a screen has no more columns
+PRUNING = {"pruning_precision": "precision", "pruning_recall": "recall", "pruning_f1": "F1"}
 ERROR_RATES = {"wer": "WER", "u_wer": "U-WER", "b_wer": "B-WER", "cer": "CER"}
 
 Points = list[tuple[int, float | None]]  # (step, value); None parts the line between two stages
@@ -51,7 +52,7 @@ def stage_bounds(stages: Sequence[Stage]) -> list[tuple[str, int, int]]:
 def make_charts(
     stages: Sequence[Stage], scores: Mapping[str, Mapping[str, float]] | None = None
 ) -> list[Chart]:
-    """Lay out loss, accuracy, learning rate, error rates and GPU memory; charts without values are left out.
+    """Lay out loss, accuracy, learning rate, error rates, pruning, GPU memory; empty charts are left out.
 
     Args:
         stages: what `funasr_sap.train.log.read_stages` gives.
@@ -59,7 +60,7 @@ def make_charts(
     """
     makers = (_loss, _accuracy, _learning_rate, _memory)
     charts = [maker(stages) for maker in makers]
-    charts.insert(3, _error_rates(stages, scores or {}))
+    charts[3:3] = [_error_rates(stages, scores or {}), _pruning(stages)]
     for chart in charts:
         chart.curves = [
             curve for curve in chart.curves if any(value is not None for _, value in curve.points)
@@ -124,6 +125,11 @@ def _error_rates(stages: Sequence[Stage], scores: Mapping[str, Mapping[str, floa
         ]
         curves.append(Curve(f"{label}, test", ends, marked=True))
     return Chart("Error rates", "%", curves)
+
+
+def _pruning(stages: Sequence[Stage]) -> Chart:
+    curves = [Curve(label, _validations(stages, name), marked=True) for name, label in PRUNING.items()]
+    return Chart("Pruning, validation", "%", curves)
 
 
 def _memory(stages: Sequence[Stage]) -> Chart:

@@ -92,7 +92,8 @@ def _steps(stage: Stage) -> str:
 
 def _best(stage: Stage, losses: Series) -> list[tuple[str, str]]:
     lines = []
-    rates = (("WER (%)", "wer", min), ("B-WER (%)", "b_wer", min))
+    rates = (("WER (%)", "wer", min), ("U-WER (%)", "u_wer", min), ("B-WER (%)", "b_wer", min))
+    rates += (("pruning F1 (%)", "pruning_f1", max),)
     for label, name, choose in (("loss", "loss", min), ("accuracy", "acc", max), *rates):
         known = [each for each in stage.validations if name in each.values]
         if known:

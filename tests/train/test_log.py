@@ -173,7 +173,7 @@ def test_validation(tmp_path):
         "No improvement in acc: 0.4000 < 0.5000, exp/model.pt.ep1",
         line(190, epoch=1),
         "Validate epoch: 2, rank: 0",
-        "epoch 2: validation loss 1.5000, accuracy nan, WER 20.50, B-WER 30.25",
+        "epoch 2: validation loss 1.5000, accuracy nan, WER 20.50, B-WER 30.25, pruning-F1 90.50",
         "current_val: 1.25, best_val_loss: 2.0",
         "Early stopping triggered at epoch 2",
     ]
@@ -181,7 +181,7 @@ def test_validation(tmp_path):
     assert [(each.step, each.values) for each in stage.validations] == [
         (100, {"loss": 2.0, "acc": 0.5}),
         (150, {"acc": 0.4}),
-        (200, {"loss": 1.25, "wer": 20.5, "b_wer": 30.25}),
+        (200, {"loss": 1.25, "wer": 20.5, "b_wer": 30.25, "pruning_f1": 90.5}),
     ]
     assert stage.stopped_early and stage.finished
 
