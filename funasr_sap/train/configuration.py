@@ -1,5 +1,7 @@
 """The configuration of a training, completed and checked before anything is built."""
 
+import importlib.util
+import json
 import os
 from pathlib import Path
 
@@ -35,3 +37,55 @@ def resolve(config: DictConfig) -> dict:
                 {key: str(Path(directory, name)) for key, name in file.items()}
             )
     return config | {"model_path": directory}
+
+
+def distribution_options(config: dict) -> dict:
+    """Read how weights are shared out over processes, from the top or from ``train_conf``, as FunASR does.
+
+    Returns:
+        ``use_fsdp``, ``use_deepspeed`` and ``deepspeed_config``.
+
+    Raises:
+        ConfigError: for what does not go together, or is not there.
+    """
+    defaults = {"use_fsdp": False, "use_deepspeed": False, "deepspeed_config": ""}
+    train_conf = config.get("train_conf", {})
+    options = {key: config.get(key, train_conf.get(key, value)) for key, value in defaults.items()}
+    if options["use_fsdp"] and options["use_deepspeed"]:
+        raise ConfigError("train_conf: use_fsdp and use_deepspeed exclude each other; choose one")
+    if options["use_fsdp"] and train_conf.get("use_fp16"):
+        raise ConfigError(
+            "train_conf: use_fsdp does not take use_fp16; set ++train_conf.use_bf16=true instead"
+        )
+    if options["use_deepspeed"]:
+        check_deepspeed(options["deepspeed_config"], train_conf.get("accum_grad", 1))
+    return options
+
+
+def check_deepspeed(file: str, accum_grad: int) -> None:
+    """Check DeepSpeed's configuration against the training's.
+
+    Args:
+        file: JSON, such as those in ``conf/deepspeed``.
+        accum_grad: batches an update.
+
+    Raises:
+        ConfigError: where DeepSpeed is not installed, or the file does not fit.
+    """
+    if importlib.util.find_spec("deepspeed") is None:
+        raise ConfigError(
+            "train_conf.use_deepspeed: DeepSpeed is not installed; install it with pip install deepspeed, or "
+            "use ++train_conf.use_fsdp=true"
+        )
+    if not os.path.isfile(file):
+        raise ConfigError(f"train_conf.deepspeed_config: no such file: {file!r}; see conf/deepspeed")
+    try:
+        conf = json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"train_conf.deepspeed_config: {file} is not JSON: {error}") from None
+    steps = conf.get("gradient_accumulation_steps", 1)
+    if steps != accum_grad:
+        raise ConfigError(
+            f"{file}: gradient_accumulation_steps is {steps}, train_conf.accum_grad is {accum_grad}; "
+            "expected the same number"
+        )

@@ -1,80 +1,131 @@
-"""FunASR's Trainer on any device, with a place where an epoch's model is judged."""
+"""The Trainer, with the place where a model is judged: what is best, and when it is enough."""
 
 import logging
+from collections.abc import Mapping
 
-import torch
-from funasr.train_utils import trainer_ds
-from tqdm import tqdm
+import torch.distributed as dist
+
+from funasr_sap.errors import ConfigError
+from funasr_sap.models.builder import check_keys
+from funasr_sap.train.base_trainer import BaseTrainer
+from funasr_sap.train.checkpoints import checkpoint_name
+from funasr_sap.train.history import ValidationHistory, check_metric
+from funasr_sap.train.validation import LABELS, ValidationDecoder, decode_on_first_rank
+
+FUNASR_METRICS = ("loss", "acc")  # what FunASR's Trainer notes itself
 
 
-class Trainer(trainer_ds.Trainer):
-    """FunASR's Trainer, with mixed precision (``use_bf16``) on any device; FunASR's is for CUDA only."""
+class Trainer(BaseTrainer):
+    """``BaseTrainer``, with validation that also decodes, and early stopping.
 
-    def forward_step(self, model, batch, loss_dict):
-        """Compute the loss of a batch into ``loss_dict``."""
-        mixed = self.dtype != torch.float32
-        with torch.autocast(torch.device(self.device).type, self.dtype if mixed else None, enabled=mixed):
-            super().forward_step(model, batch, loss_dict=loss_dict)
+    Args:
+        *args: of ``BaseTrainer``.
+        avg_keep_nbest_models_type: what checkpoints are chosen by: FunASR's loss or acc, or wer or b_wer of
+            the sample that validation decodes.
+        early_stopping: ``patience``, the number of validations without a better one after which training
+            stops (0 = never), and the ``metric`` (loss).
+        **kwargs: of ``BaseTrainer``.
+    """
 
-    def fit(self, model, optim, scheduler, loader) -> None:
-        """Train from ``start_epoch`` on; each epoch is validated and saved.
+    def __init__(
+        self, *args, avg_keep_nbest_models_type="acc", early_stopping: Mapping | None = None, **kwargs
+    ):
+        metric = check_metric("train_conf.avg_keep_nbest_models_type", avg_keep_nbest_models_type)
+        super().__init__(*args, avg_keep_nbest_models_type=metric, **kwargs)
+        stopping = {"patience": 0, "metric": "loss"}
+        check_keys("train_conf.early_stopping", early_stopping or {}, stopping)
+        self.early_stopping = stopping | dict(early_stopping or {})
+        check_metric("train_conf.early_stopping.metric", self.early_stopping["metric"])
+        self.decoder: ValidationDecoder | None = None
+        self.history = ValidationHistory(self.output_dir)
+        self._note_known()
 
-        Args:
-            model: what ``warp_model`` gives.
-            optim: its optimiser.
-            scheduler: the optimiser's schedule.
-            loader: gives ``build_iter(epoch, start_step=...)``, FunASR's pair of dataloaders.
+    def use_decoder(self, decoder: ValidationDecoder | None) -> None:
+        """Let each validation decode too; None for losses alone.
+
+        Raises:
+            ConfigError: without a decoder, where something is to be chosen by what it finds.
         """
-        for epoch in range(self.start_epoch, self.max_epoch):
-            loader_train, loader_val = loader.build_iter(epoch, start_step=self.start_step)
-            self.train_epoch(
-                model=model,
-                optim=optim,
-                scheduler=scheduler,
-                dataloader_train=ProgressLoader(loader_train, f"epoch {epoch + 1}/{self.max_epoch}"),
-                dataloader_val=loader_val,
-                epoch=epoch,
-                start_step=self.start_step,
-            )
-            self.start_step = 0
-            results = self.validate(model, loader_val, epoch + 1)
-            self.step_in_epoch = 0
-            self.save_checkpoint(epoch + 1, model=model, optim=optim, scheduler=scheduler)
-            self.train_acc_avg = self.train_loss_avg = 0.0
-            if self.is_done(results):
-                break
+        self.decoder = decoder
+        wanted = {
+            "avg_keep_nbest_models_type": self.avg_keep_nbest_models_type,
+            "early_stopping.metric": self.early_stopping["metric"],
+        }
+        for key, metric in wanted.items():
+            if decoder is None and metric not in FUNASR_METRICS:
+                raise ConfigError(
+                    f"train_conf.{key}: got {metric!r}, but validation decodes nothing; see validation_conf"
+                )
 
     def validate(self, model, loader, epoch: int) -> dict[str, float]:
-        """Judge the model at the end of an epoch, and log it in one line; every rank takes part.
+        """Judge the model at the end of an epoch; every rank takes part.
 
         Args:
             model: what ``warp_model`` gave.
-            loader: the dataloader of the validation set; its ``dataset`` has the frontend.
+            loader: the dataloader of the validation set.
             epoch: epochs trained, from 1.
 
         Returns:
-            The results by their names in the log.
+            The results, by the names of ``LABELS``.
         """
-        self.validate_epoch(model=model, dataloader_val=loader, epoch=epoch)
-        results = {"loss": self.val_loss_avg, "accuracy": self.val_acc_avg}
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in results.items())
-        logging.info("epoch %d: validation %s", epoch, shown)
+        return self.validate_epoch(model=model, dataloader_val=loader, epoch=epoch)
+
+    def validate_epoch(self, model=None, dataloader_val=None, epoch=None, step_in_epoch=None, **kwargs):
+        """Judge the model, note the results and log them in one line; FunASR calls this within an epoch.
+
+        Args:
+            model: what ``warp_model`` gave.
+            dataloader_val: the dataloader of the validation set.
+            epoch: epochs trained.
+            step_in_epoch: batches of the next one; None at an epoch's end.
+            **kwargs: FunASR's.
+        """
+        metric = self.avg_keep_nbest_models_type
+        self.avg_keep_nbest_models_type = metric if metric in FUNASR_METRICS else "loss"
+        super().validate_epoch(model, dataloader_val, epoch, step_in_epoch=step_in_epoch, **kwargs)
+        self.avg_keep_nbest_models_type = metric
+        results = {"loss": self.val_loss_avg, "acc": self.val_acc_avg}
+        if self.decoder is not None:
+            results |= decode_on_first_rank(self.decoder, model, self.dtype)
+        name = checkpoint_name(epoch, step_in_epoch)
+        self.history.add(self.batch_total, epoch, name, results, write=self.rank == 0)
+        self._note_known()
+        self._report(results, epoch, step_in_epoch)
         return results
 
-    def is_done(self, results: dict[str, float]) -> bool:
-        """Tell whether the training may stop before its last epoch; all ranks must agree."""
-        return False
+    def _report(self, results: Mapping[str, float], epoch: int, step: int | None) -> None:
+        shown = ", ".join(f"{LABELS[name]} {value:.4f}" for name, value in results.items())
+        logging.info("epoch %d%s: validation %s", epoch, "" if step is None else f" step {step}", shown)
+        if self.writer is not None:  # of the first rank
+            for name, value in results.items():
+                self.writer.add_scalar(f"validation/{LABELS[name]}", value, self.batch_total)
 
+    def resume_checkpoint(self, *args, **kwargs):
+        """Go on from the newest checkpoint, if there is one, with the validations until then."""
+        super().resume_checkpoint(*args, **kwargs)
+        self.history.forget_after(self.batch_total)
+        self._note_known()
+        if self.is_done():
+            self.start_epoch = self.max_epoch
 
-class ProgressLoader:
-    """A dataloader that shows its progress."""
+    def is_done(self, results: Mapping[str, float] | None = None) -> bool:
+        """Tell whether the training may stop before its last epoch; all ranks agree.
 
-    def __init__(self, loader, label: str):
-        self.loader, self.label = loader, label
-        self.batch_sampler = loader.batch_sampler
+        Args:
+            results: of the last validation, which ``history`` has already.
+        """
+        patience, metric = self.early_stopping["patience"], self.early_stopping["metric"]
+        waited = self.history.since_best(metric)
+        done = [patience > 0 and waited >= patience]
+        if dist.is_available() and dist.is_initialized():
+            dist.broadcast_object_list(done, src=0)
+        if done[0]:
+            logging.info("Early stopping triggered: no better %s in %d validations", metric, waited)
+        return done[0]
 
-    def __len__(self):
-        return len(self.loader)
-
-    def __iter__(self):
-        return iter(tqdm(self.loader, desc=self.label, disable=None, mininterval=5))
+    def _note_known(self) -> None:
+        """Give ``save_checkpoint`` the values of a metric that FunASR does not note."""
+        metric = self.avg_keep_nbest_models_type
+        if metric not in FUNASR_METRICS:
+            known = {each["checkpoint"]: each[metric] for each in self.history.entries if metric in each}
+            setattr(self, f"val_{metric}_step_or_epoch", known)

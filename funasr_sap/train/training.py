@@ -6,51 +6,76 @@ from pathlib import Path
 
 import torch
 from funasr import AutoModel
-from funasr.register import tables
 from funasr.train_utils.model_summary import model_summary
-from funasr.train_utils.set_all_random_seed import set_all_random_seed
 
 import funasr_sap  # noqa: F401  (registers the classes)
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.directory import write_model_directory
+from funasr_sap.train import rng
+from funasr_sap.train.configuration import distribution_options
+from funasr_sap.train.distributed import Process, find_process, joined
+from funasr_sap.train.loader import Loader
+from funasr_sap.train.record import write_record
 from funasr_sap.train.scheduler import build_scheduler_conf
 from funasr_sap.train.trainer import Trainer
+from funasr_sap.train.validation import build_decoder
 
 
 def train(config: dict) -> None:
     """Train as configured; ``output_dir`` then is a model directory.
 
+    Under ``torchrun``, each process calls this, and they share the training.
+
     Args:
         config: a resolved configuration.
+
+    Raises:
+        ConfigError: for a configuration that cannot be trained.
+        DataError: for data that cannot be trained on, and for a loss that is not finite.
+        OSError: where a checkpoint cannot be written.
     """
-    set_all_random_seed(config.get("seed", 0))
-    device = config.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
+    process = find_process(config.get("device"))
+    options = distribution_options(config)
+    with joined(process, options["use_deepspeed"]):
+        _train(config, process, options)
+
+
+def _train(config: dict, process: Process, options: dict) -> None:
+    seed = config.get("seed", 0)
+    rng.seed_all(seed)  # the same weights in all processes
     built = AutoModel(
         **config | {"device": "cpu", "ncpu": config.get("ncpu", os.cpu_count()), "disable_update": True}
     )
     model, kwargs = built.model, built.kwargs
-    output_dir = Path(config["output_dir"])
-    write_model_directory(output_dir, config, source=config["model_path"])
     freeze_parameters(model, config.get("freeze_param"))
-    logging.info("%s", model_summary(model))
+    if process.rank == 0:
+        write_model_directory(Path(config["output_dir"]), config, source=config["model_path"])
+        write_record(Path(config["output_dir"]), config)
+        logging.info("%s", model_summary(model))
 
-    loader = tables.dataloader_classes["DataloaderMapStyle"](
+    train_conf = dict(config.get("train_conf", {})) | options
+    dataset_conf = {"seed": seed} | dict(config["dataset_conf"])
+    loader = Loader(
+        label=f"epoch {{epoch}}/{train_conf['max_epoch']}" if process.rank == 0 else None,
         frontend=kwargs["frontend"],
         tokenizer=kwargs["tokenizer"],
         dataset=config.get("dataset", "SAP2Dataset"),
-        **{key: config[key] for key in ("train_data_set_list", "valid_data_set_list", "dataset_conf")},
+        dataset_conf=dataset_conf,
+        **{key: config[key] for key in ("train_data_set_list", "valid_data_set_list")},
     )
-    trainer = Trainer(device=device, output_dir=str(output_dir), **config.get("train_conf", {}))
-    batches = len(list(loader.build_iter(0)[0].batch_sampler))
-    steps = trainer.max_epoch * -(-batches // trainer.accum_grad)
+    trainer = Trainer(process, config["output_dir"], dataset_conf.get("max_bad", 0), **train_conf)
+    steps = trainer.max_epoch * -(-len(loader.build_iter(0)[0]) // trainer.accum_grad)
     build_scheduler_conf(config, steps)
-    model = trainer.warp_model(model, device=device)
+    trainer.use_decoder(build_decoder(config.get("validation_conf"), loader, model))
+    model = trainer.warp_model(model)
     optim_keys = ("optim", "optim_conf", "scheduler", "scheduler_conf")
     model, optim, scheduler = trainer.warp_optim_scheduler(
         model, **{k: config[k] for k in optim_keys if k in config}
     )
-    resume(trainer, model, optim, scheduler, steps)
-    trainer.fit(model, optim, scheduler, loader)
+    scaler = torch.amp.GradScaler(torch.device(process.device).type) if trainer.use_fp16 else None
+    rng.seed_all(seed, process.rank)  # its own noise in each process
+    resume(trainer, model, optim, scheduler, steps, scaler)
+    trainer.fit(model, optim, scheduler, loader, scaler)
     trainer.close()
 
 
@@ -69,13 +94,13 @@ def freeze_parameters(model, names: str | list[str] | None) -> None:
             parameter.requires_grad_(False)
 
 
-def resume(trainer: Trainer, model, optim, scheduler, steps: int) -> None:
+def resume(trainer: Trainer, model, optim, scheduler, steps: int, scaler=None) -> None:
     """Go on from the checkpoint in the output folder, if there is one.
 
     Raises:
         ConfigError: where its one-cycle schedule ends before the training does.
     """
-    trainer.resume_checkpoint(model=model, optim=optim, scheduler=scheduler)
+    trainer.resume_checkpoint(model=model, optim=optim, scheduler=scheduler, scaler=scaler)
     planned = getattr(scheduler, "total_steps", steps)
     if trainer.batch_total and planned < steps:
         raise ConfigError(

@@ -4,38 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from omegaconf import OmegaConf
 
 from funasr_sap.errors import ConfigError
-from funasr_sap.train.configuration import resolve
 from funasr_sap.train.scheduler import build_scheduler_conf
 from funasr_sap.train.trainer import Trainer
 from funasr_sap.train.training import freeze_parameters, train
 
 CONF = Path(__file__).parents[2] / "conf"
-
-
-@pytest.fixture
-def make_config(small_model_dir, speech_dir, tmp_path):
-    """``make_config(**changes)``: a resolved finetuning of ``small_model_dir`` for two epochs."""
-
-    def make(**changes):
-        config = yaml.safe_load((CONF / "finetune.yaml").read_text(encoding="utf-8"))
-        config["dataset_conf"] |= {"batch_size": 1500, "max_distractors": 5}
-        config["train_conf"] |= {"max_epoch": 2, "log_interval": 1000}
-        config |= {
-            "model": str(small_model_dir),
-            "train_data_set_list": str(speech_dir / "data.jsonl"),
-            "valid_data_set_list": str(speech_dir / "data.jsonl"),
-            "output_dir": str(tmp_path / "exp"),
-            "device": "cpu",
-            "ncpu": 1,
-        }
-        for key, value in changes.items():
-            config[key] = config.get(key, {}) | value if key.endswith("_conf") else value
-        return resolve(OmegaConf.create(config))
-
-    return make
 
 
 def read(path):

@@ -1,0 +1,103 @@
+"""The batches of an epoch: FunASR's samplers, from any step on, as many in each process."""
+
+import logging
+import random
+
+import torch
+import torch.distributed as dist
+from funasr.register import tables
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+
+class Batches:
+    """What a batch sampler of FunASR's gives a process in one epoch.
+
+    Args:
+        sampler: with a ``set_epoch``; not all of FunASR's know where to start, nor deal out evenly.
+        start: batches to leave out, because they were trained on before.
+    """
+
+    def __init__(self, sampler, start: int = 0):
+        self.sampler, self.start = sampler, start
+        self.epoch, self.batches = None, []
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the epoch's batches; every process has to take part."""
+        if epoch == self.epoch:
+            return
+        self.epoch = epoch
+        self.sampler.set_epoch(epoch)
+        state = random.getstate()  # FunASR's samplers seed Python's generator
+        batches = list(self.sampler)
+        random.setstate(state)
+        self.batches = batches[: _fewest(len(batches))]
+
+    def __iter__(self):
+        return iter(self.batches[self.start :])
+
+    def __len__(self):
+        return len(self.batches)
+
+
+def _fewest(count: int) -> int:
+    """Return the least count of all processes: one with more batches would wait for ever for the others."""
+    if not dist.is_initialized():
+        return count
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    fewest = torch.tensor(count, device=device)
+    dist.all_reduce(fewest, dist.ReduceOp.MIN)
+    if int(fewest) < count:
+        logging.info("%d of %d batches are left out: another process has no more", count - fewest, count)
+    return int(fewest)
+
+
+class Loader(tables.dataloader_classes["DataloaderMapStyle"]):
+    """FunASR's pair of dataloaders, with ``Batches`` and a progress bar.
+
+    Args:
+        label: what the bar says; "{epoch}" is filled in. None shows no bar.
+        **kwargs: as FunASR's.
+    """
+
+    def __init__(self, label: str | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.label = label
+
+    def build_iter(self, epoch: int = 0, data_split_i: int = 0, start_step: int = 0, **kwargs):
+        """Build the dataloaders of an epoch, for training from ``start_step`` on, and for validation."""
+        train = self._build(self.dataset_tr, epoch, start_step, is_training=True)
+        return train, self._build(self.dataset_val, epoch, 0, is_training=False)
+
+    def _build(self, dataset, epoch: int, start: int, is_training: bool) -> "ProgressLoader":
+        conf = self.kwargs["dataset_conf"]
+        make = tables.batch_sampler_classes[conf.get("batch_sampler", "BatchSampler")]
+        options = make(dataset, is_training=is_training, **conf)
+        if hasattr(dataset, "set_epoch"):
+            dataset.set_epoch(epoch)
+        batches = Batches(options.pop("batch_sampler"), start)
+        batches.set_epoch(epoch)
+        label = self.label.format(epoch=epoch + 1) if self.label and is_training else None
+        # A generator of its own: starting to load draws from it, and a resumed training starts once more.
+        generator = torch.Generator().manual_seed(epoch)
+        return ProgressLoader(
+            DataLoader(
+                dataset, batch_sampler=batches, collate_fn=dataset.collator, generator=generator, **options
+            ),
+            label,
+        )
+
+
+class ProgressLoader:
+    """A dataloader that shows its progress, or none where it has no label."""
+
+    def __init__(self, loader: DataLoader, label: str | None):
+        self.loader, self.label = loader, label
+        self.batch_sampler, self.dataset = loader.batch_sampler, loader.dataset
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        bar = {"desc": self.label, "mininterval": 5, "disable": None if self.label else True}
+        return iter(tqdm(self.loader, total=len(self), initial=self.batch_sampler.start, **bar))
