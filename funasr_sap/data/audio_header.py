@@ -1,6 +1,7 @@
 """How long an audio file is, from its header alone."""
 
 import os
+import struct
 from typing import NamedTuple
 
 import soundfile
@@ -9,6 +10,8 @@ import soundfile
 _MAX_SAMPLES = 2**48
 _WAV_HEAD = 128  # bytes; the plain header has 44
 _PCM, _FLOAT = 1, 3  # WAV format tags
+_CHUNK = struct.Struct("<4sI")  # a chunk's name and length in bytes
+_FORMAT = struct.Struct("<HHI4xHH")  # tag, channels, rate, bytes of all channels' samples, bits of one
 
 
 class AudioHeader(NamedTuple):
@@ -50,28 +53,26 @@ def _read_with_libsndfile(path: str) -> AudioHeader:
 
 def _read_plain_wav(path: str) -> AudioHeader | None:
     """Read a complete PCM or float WAV file; None where anything in its header is out of the ordinary."""
-    with open(path, "rb", buffering=0) as stream:
-        head = stream.read(_WAV_HEAD)
-        size = os.fstat(stream.fileno()).st_size
+    descriptor = os.open(path, os.O_RDONLY)  # a file object takes half as long again
+    try:
+        head, size = os.read(descriptor, _WAV_HEAD), os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return None
     rate = block = 0
     start = 12
-    while start + 8 <= len(head):
-        name, length = head[start : start + 4], _number(head, start + 4, 4)
-        start += 8
+    while start + _CHUNK.size <= len(head):
+        name, length = _CHUNK.unpack_from(head, start)
+        start += _CHUNK.size
         if name == b"data":
             complete = rate and 0 < length <= size - start
             return AudioHeader(length // block, rate) if complete else None
         if name == b"fmt ":
-            rate, block = _number(head, start + 4, 4), _number(head, start + 12, 2)
-            channels, bits = _number(head, start + 2, 2), _number(head, start + 14, 2)
-            plain = _number(head, start, 2) in (_PCM, _FLOAT) and block == channels * bits // 8
-            if not plain or not block:
+            if start + _FORMAT.size > len(head):
+                return None
+            tag, channels, rate, block, bits = _FORMAT.unpack_from(head, start)
+            if tag not in (_PCM, _FLOAT) or not block or block != channels * bits // 8:
                 return None
         start += length + length % 2  # chunks begin at even places
     return None
-
-
-def _number(head: bytes, start: int, size: int) -> int:
-    return int.from_bytes(head[start : start + size], "little")

@@ -25,6 +25,7 @@ from funasr_sap.errors import DataError
 
 SYSTEM_PROMPT = "You are a helpful assistant."
 USER_PROMPT = "语音转写："
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder a line
 
 
 def read_jsonl(path: str | os.PathLike) -> list[Utterance]:
@@ -118,7 +119,7 @@ def write_jsonl(
         for count, utterance in enumerate(utterances, 1):
             try:
                 ids.add(utterance.key, count)
-                stream.write(json.dumps(to_record(utterance), ensure_ascii=False) + "\n")
+                stream.write(_encode(to_record(utterance)) + "\n")
             except ValueError as error:
                 raise DataError(f"cannot write {path}, line {count}: {error}") from error
     return count
