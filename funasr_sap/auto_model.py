@@ -49,8 +49,8 @@ class AutoModel(funasr.AutoModel):
     def __init__(self, model: str = "sap2", **kwargs):
         for kind in ("vad_model", "punc_model", "spk_model"):
             if kwargs.get(kind) is not None:
-                _check_model(kind, kwargs[kind])
-        _check_model("model", model, built="model_conf" in kwargs)
+                check_model(kind, kwargs[kind])
+        check_model("model", model, built="model_conf" in kwargs)
         kwargs.setdefault("disable_update", True)
         kwargs.setdefault("ncpu", min(4, os.cpu_count() or 1))
         # FunASR casts all weights; SAP² casts what it multiplies, and keeps the rest exact.
@@ -170,7 +170,7 @@ def _check_weights(path) -> None:
         )
 
 
-def _check_model(kind: str, model, built: bool = False) -> None:
+def check_model(kind: str, model, built: bool = False) -> None:
     """Fail at once on a name that nobody knows, before a hub is asked for it.
 
     Args:
