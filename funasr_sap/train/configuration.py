@@ -8,6 +8,7 @@ from pathlib import Path
 from funasr.download.download_model_from_hub import download_model
 from omegaconf import DictConfig, OmegaConf
 
+from funasr_sap.auto_model import check_model
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.directory import FILES
 
@@ -16,7 +17,8 @@ def resolve(config: DictConfig) -> dict:
     """Complete a configuration: the model's own, and the paths of its directory.
 
     Raises:
-        ConfigError: where a required key is missing or a file is not there.
+        ConfigError: where a required key is missing, a file is not there, or nobody knows the model; no hub
+            is asked for it then.
     """
     config = OmegaConf.to_container(config, resolve=True)
     for key in ("model", "train_data_set_list", "valid_data_set_list", "output_dir"):
@@ -27,6 +29,7 @@ def resolve(config: DictConfig) -> dict:
             raise ConfigError(f"{key}: no such file: {config[key]}")
     directory = config.pop("model_directory", None)
     if directory is None:
+        check_model("model", config["model"])
         config = dict(download_model(is_training=True, **config))
         if not config.get("init_param"):
             raise ConfigError(f"model: {config['model_path']} holds no weights (model.pt) to go on from")

@@ -1,6 +1,7 @@
 """Trainings in miniature, in one process or several, with all they log in numbers."""
 
 import copy
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
+from funasr_sap.train import checkpoints
 from funasr_sap.train.configuration import resolve
 from funasr_sap.train.trainer import Trainer
 from funasr_sap.train.training import train
@@ -45,13 +47,24 @@ def make_config(small_model_dir, speech_dir, tmp_path):
 
 @pytest.fixture
 def steps_of(tmp_path, monkeypatch):
-    """``steps_of(config, processes=1, kill_after=None)``: train, and return the loss of each update.
+    """``steps_of(config, processes=1, **kill)``: train, and return the loss of each update.
 
     The loss is that of all batches of all processes; the updates are numbered by their last batch. The
-    processes are forked, and joined over gloo. With ``kill_after``, each of them is killed by SIGKILL right
-    after that many batches, unless it has ended before. An error that they raise is raised here too.
+    processes are forked, and joined over gloo. ``kill_after=N`` kills each by SIGKILL after N batches,
+    ``kill_in_write=N`` in the middle of the N-th checkpoint. An error that they raise is raised here too.
     """
-    log = Trainer.log
+    log, save = Trainer.log, checkpoints._save
+
+    def torn(state, stream):
+        torn.left -= 1
+        if torn.left:
+            save(state, stream)
+            return
+        whole = io.BytesIO()
+        save(state, whole)
+        stream.write(whole.getvalue()[: whole.tell() // 2])
+        stream.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def noted(self, loss_dict=None, tag="train", **kwargs):
         log(self, loss_dict, tag, **kwargs)
@@ -68,18 +81,22 @@ def steps_of(tmp_path, monkeypatch):
             if self.steps_here == self.kill_after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def run(config, processes=1, kill_after=None):
+    def run(config, processes=1, kill_after=None, kill_in_write=None):
         notes = tmp_path / "notes.jsonl"
         notes.unlink(missing_ok=True)
         monkeypatch.setattr(Trainer, "log", noted)
         monkeypatch.setattr(Trainer, "notes", str(notes), raising=False)
         monkeypatch.setattr(Trainer, "kill_after", kill_after, raising=False)
+        torn.left = kill_in_write or 0
+        monkeypatch.setattr(checkpoints, "_save", torn)
         statuses = fork_all(processes, copy.deepcopy(config), tmp_path)
-        expected = {-signal.SIGKILL} if kill_after else {0}
-        errors = sorted(tmp_path.glob("error.*"))
-        if errors:
-            raise RuntimeError("\n".join(file.read_text(encoding="utf-8") for file in errors))
-        assert set(statuses) <= expected | {0}, statuses
+        errors = [file.read_text(encoding="utf-8") for file in sorted(tmp_path.glob("error.*"))]
+        for file in tmp_path.glob("error.*"):
+            file.unlink()
+        if kill_after or kill_in_write:
+            assert -signal.SIGKILL in statuses  # the others notice, or are killed too
+        elif errors:
+            raise RuntimeError("\n".join(errors))
         losses = {}
         for line in notes.read_text(encoding="utf-8").splitlines() if notes.exists() else ():
             each = json.loads(line)

@@ -1,4 +1,5 @@
 import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import torch
 import yaml
 
 from funasr_sap.errors import ConfigError
+from funasr_sap.train import configuration
+from funasr_sap.train.configuration import distribution_options
 from funasr_sap.train.scheduler import build_scheduler_conf
 from funasr_sap.train.trainer import Trainer
 from funasr_sap.train.training import freeze_parameters, train
@@ -106,11 +109,45 @@ def test_training_from_nothing(make_config, small_model_dir, tmp_path):
         ({"train_data_set_list": ""}, r"training needs \+\+train_data_set_list=..."),
         ({"valid_data_set_list": "no.jsonl"}, "valid_data_set_list: no such file: no.jsonl"),
         ({"init_param": "no.pt"}, "init_param: no such file: no.pt"),
+        ({"model": "sap"}, "model: 'sap' is neither a known name nor a model directory; did you mean sap2?"),
+        ({"model": "./sap2"}, "model: './sap2' is neither a known name nor a model directory"),
     ],
 )
 def test_what_training_needs(changes, message, make_config):
     with pytest.raises(ConfigError, match=message):
         make_config(**changes)
+
+
+@pytest.mark.parametrize(
+    ("train_conf", "message"),
+    [
+        ({"use_fsdp": True, "use_deepspeed": True}, "use_fsdp and use_deepspeed exclude each other"),
+        ({"use_fsdp": True, "use_fp16": True}, r"set \+\+train_conf.use_bf16=true instead"),
+        ({"use_deepspeed": True}, "DeepSpeed is not installed; install it with pip install deepspeed"),
+    ],
+)
+def test_how_weights_are_shared_out(train_conf, message, monkeypatch):
+    monkeypatch.setattr(configuration.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=message):
+        distribution_options({"train_conf": train_conf})
+    assert distribution_options({"use_fsdp": True, "train_conf": {}})["use_fsdp"]
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_deepspeeds_configurations_fit(stage, monkeypatch, tmp_path):
+    monkeypatch.setattr(configuration.importlib.util, "find_spec", lambda name: True)
+    file = CONF / "deepspeed" / f"zero{stage}.json"
+    conf = json.loads(file.read_text(encoding="utf-8"))
+    assert conf["zero_optimization"]["stage"] == stage
+    train_conf = {"use_deepspeed": True, "deepspeed_config": str(file)}
+    assert distribution_options({"train_conf": train_conf})["deepspeed_config"] == str(file)
+    with pytest.raises(ConfigError, match=r"gradient_accumulation_steps is 1, train_conf.accum_grad is 4"):
+        distribution_options({"train_conf": train_conf | {"accum_grad": 4}})
+    with pytest.raises(ConfigError, match=r"deepspeed_config: no such file: 'no.json'; see conf/deepspeed"):
+        distribution_options({"train_conf": train_conf | {"deepspeed_config": "no.json"}})
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"bad\.json is not JSON"):
+        distribution_options({"train_conf": train_conf | {"deepspeed_config": str(tmp_path / "bad.json")}})
 
 
 def test_a_model_without_weights_is_no_start(make_config, small_model_dir, tmp_path):
