@@ -21,6 +21,8 @@ from funasr_sap.funasr_keys import GENERATE_KEYS
 from funasr_sap.inference import decoding_options, recognise
 from funasr_sap.inputs import is_single, merge_hotword, read_requests
 from funasr_sap.models.builder import check_keys
+from funasr_sap.models.checkpoint import load_safetensors
+from funasr_sap.models.published import is_published
 from funasr_sap.models.sap2 import SAP2
 from funasr_sap.registration import EMBEDDED
 from funasr_sap.request import Request
@@ -29,6 +31,7 @@ from funasr_sap.results import RESULTS_FOLDER, write_results
 BATCH_SIZE = 16  # utterances
 BUILTIN_VAD = ("silero-vad", "silero_vad")
 HALF_PRECISION = {"fp16": torch.float16, "bf16": torch.bfloat16}
+IMPORT_FIRST = "for a backbone's weights, make a model directory of them by tools/import_backbone.py"
 # What generate takes; "key" and the others are between FunASR and the model.
 CALL_KEYS = GENERATE_KEYS | set(inspect.signature(recognise).parameters)
 CALL_KEYS -= {"input", "key", "model", "data_in", "frontend", "kwargs"}
@@ -53,7 +56,7 @@ class AutoModel(funasr.AutoModel):
         check_model("model", model, built="model_conf" in kwargs)
         kwargs.setdefault("disable_update", True)
         kwargs.setdefault("ncpu", min(4, os.cpu_count() or 1))
-        # FunASR casts all weights; SAP² casts what it multiplies, and keeps the rest exact.
+        # FunASR casts all weights; SAP² lets its LLM multiply in half precision, and keeps the rest exact.
         self.precision = {name: kwargs.pop(name) for name in HALF_PRECISION if kwargs.get(name)}
         try:
             super().__init__(model=model, **kwargs)
@@ -63,14 +66,14 @@ class AutoModel(funasr.AutoModel):
             if not reason.endswith("is not registered"):
                 raise
             expected = "expected a model directory, or a model that the hub has and can be reached for"
-            raise ConfigError(f"model: {reason} with FunASR; {expected}") from None
+            raise ConfigError(f"model: {reason} with FunASR; {expected}; {IMPORT_FIRST}") from None
         self.batch_size = kwargs.get("batch_size", BATCH_SIZE)  # FunASR replaces it by 1 on a CPU
         if not isinstance(self.model, SAP2):
             for name in self.precision:
                 self.model.to(HALF_PRECISION[name])
         weights = self.kwargs.get("init_param")
         if isinstance(self.model, SAP2) and not os.path.isfile(weights or ""):
-            raise ConfigError(f"model: no weights in {weights or self.model_path}; expected model.pt")
+            load_safetensors(self.model, Path(weights or self.model_path))
 
     def generate(self, input, input_len=None, progress_callback=None, **cfg):
         """Recognise speech.
@@ -184,6 +187,8 @@ def check_model(kind: str, model, built: bool = False) -> None:
         return
     if built:
         raise ConfigError(f"model_conf: FunASR takes it with a model's class only, not with model={model!r}")
+    if kind == "model" and os.path.isfile(model):
+        raise ConfigError(f"{kind}: {model} is a file, expected a model directory; {IMPORT_FIRST}")
     known = {**name_maps_ms, **name_maps_hf}
     path = str(EMBEDDED.get(model, model))
     if os.path.isdir(path):
@@ -198,6 +203,8 @@ def check_model(kind: str, model, built: bool = False) -> None:
 
 def _check_directory(kind: str, path: str) -> None:
     config = Path(path, "config.yaml")
+    if kind == "model" and is_published(path):
+        raise ConfigError(f"{kind}: {path} holds published weights; {IMPORT_FIRST}")
     if not config.is_file() and not Path(path, "configuration.json").is_file():
         raise ConfigError(f"{kind}: {path} holds no config.yaml; expected a model directory")
     try:

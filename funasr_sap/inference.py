@@ -61,7 +61,7 @@ def recognise(
         guards: False for none, or some of the model's own in other settings; see ``Guards``.
         fs: Hz of bare samples.
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
-        bf16: multiply matrices in bf16; weights, norms, the CTC head and the logits stay as they are.
+        bf16: let the LLM multiply matrices in bf16; all else, its logits included, stays as it is.
         fp16: the same in fp16.
         **kwargs: what else FunASR hands to every model; not read.
 

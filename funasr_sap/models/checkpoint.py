@@ -1,13 +1,16 @@
 """What a model saves of itself: published names, and nothing that its backbone gives."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from funasr_sap.errors import ConfigError
 from funasr_sap.models.loading import KeyReport, state_of, tie_weights
 from funasr_sap.models.published import read_checkpoint
 
+SAFETENSORS = "model.safetensors"
 WRAPPED = ".base_layer."  # peft's infix for the weights that an adapter sits on
 
 
@@ -34,6 +37,39 @@ def whole_state(model: nn.Module, saved: Mapping[str, torch.Tensor]) -> dict[str
     """Give the names of a checkpoint those in the model; unknown ones stay as they are."""
     names = {name.replace(WRAPPED, "."): name for name in state_of(model)}
     return {names.get(name, name): value for name, value in saved.items()}
+
+
+def load_safetensors(model: nn.Module, missing: Path) -> None:
+    """Load the weights of a directory that has ``model.safetensors``, as ``export --format hf`` writes it.
+
+    Args:
+        model: a ``SAP2``.
+        missing: the directory, or the ``model.pt`` that it lacks.
+
+    Raises:
+        ConfigError: where there are no weights, or others than the model's.
+    """
+    folder = missing if missing.is_dir() else missing.parent
+    if not (folder / SAFETENSORS).is_file():
+        raise ConfigError(f"model: no weights in {missing}; expected model.pt or {SAFETENSORS}")
+    model.init_param = str(folder / SAFETENSORS)
+    load_fitting(model, read_checkpoint(folder / SAFETENSORS))
+
+
+def load_fitting(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Load what fits, as FunASR does, and let the model refuse the rest.
+
+    Raises:
+        ConfigError: for weights that do not fit.
+    """
+    expected = model.state_dict()
+    fitting = {
+        name: value
+        for name, value in state.items()
+        if name in expected and value.shape == expected[name].shape
+    }
+    model.load_state_dict(fitting, strict=False)
+    model.on_pretrained_model_loaded(frozenset(fitting))
 
 
 def report_of(model: nn.Module, loaded: frozenset[str], file: str | None) -> KeyReport:

@@ -136,6 +136,7 @@ def build_model(path: Path, checkpoint: str = "model.pt", **changes):
     from funasr.register import tables
     from transformers import AutoTokenizer
 
+    from funasr_sap.models.checkpoint import load_fitting
     from funasr_sap.models.published import read_checkpoint
     from funasr_sap.models.sap2 import SAP2
 
@@ -144,6 +145,8 @@ def build_model(path: Path, checkpoint: str = "model.pt", **changes):
     frontend = tables.frontend_classes[config["frontend"]](**config.get("frontend_conf", {}))
     arguments = config.pop("model_conf", {}) | config
     file = Path(path) / checkpoint
+    if not file.is_file() and file.with_suffix(".safetensors").is_file():
+        file = file.with_suffix(".safetensors")
     for key in ("model", "frontend", "frontend_conf", "tokenizer_conf"):
         arguments.pop(key, None)
     model = SAP2(
@@ -152,13 +155,7 @@ def build_model(path: Path, checkpoint: str = "model.pt", **changes):
         | {"init_param": str(file) if file.is_file() else None}
     )
     if file.is_file():
-        state = read_checkpoint(file)
-        expected = model.state_dict()
-        fitting = {
-            name: v for name, v in state.items() if name in expected and v.shape == expected[name].shape
-        }
-        model.load_state_dict(fitting, strict=False)
-        model.on_pretrained_model_loaded(frozenset(fitting))
+        load_fitting(model, read_checkpoint(file))
     return model.eval()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 import yaml
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from funasr_sap.errors import ConfigError
 
@@ -135,11 +136,13 @@ class Published:
 
 
 def read_checkpoint(file: Path) -> dict[str, torch.Tensor]:
-    """Read a ``.pt`` without its wrapping; the tensors stay on disk until they are used.
+    """Read a ``.pt`` without its wrapping, whose tensors stay on disk until they are used; or safetensors.
 
     Raises:
         ConfigError: for a file that holds no weights.
     """
+    if Path(file).suffix == ".safetensors":
+        return load_file(file)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except RuntimeError:  # an old file without a zip archive cannot be mapped
@@ -181,6 +184,12 @@ def find_published(path: str | os.PathLike, hub: str = "ms") -> Published:
         f"{place}: no published weights; expected config.json with *.safetensors, config.yaml with model.pt, "
         f"or {ADAPTERS}"
     )
+
+
+def is_published(folder: str | os.PathLike) -> bool:
+    """Tell whether a directory is one of Hugging Face or of adapters, and none of FunASR's."""
+    found = {name for name in ("config.yaml", "config.json", ADAPTERS) if Path(folder, name).is_file()}
+    return bool(found) and "config.yaml" not in found
 
 
 def _hugging_face(place: Path) -> Published:

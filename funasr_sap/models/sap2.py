@@ -207,7 +207,7 @@ class SAP2(nn.Module):
         if self.specaug is not None and self.training and "audio_encoder" not in self.frozen:
             speech, speech_lengths = self.specaug(speech, speech_lengths)
         dtype = next(self.audio_encoder.parameters()).dtype
-        precision = contextlib.nullcontext()
+        precision = self._exact(speech.device)
         if dtype != torch.float32:  # FunASR's encoders add positions in fp32
             precision = torch.autocast(speech.device.type, dtype)
         learns = torch.is_grad_enabled() and "audio_encoder" not in self.frozen
@@ -223,12 +223,20 @@ class SAP2(nn.Module):
         if self.llm_weight > 0:
             table = self.llm.get_input_embeddings().weight
             frames_in = frames.to(next(self.audio_adaptor.parameters()).dtype)
-            audio, audio_mask = adapt(self.audio_adaptor, frames_in, frame_mask, log_probs, table, BLANK)
+            with self._exact(speech.device):
+                audio, audio_mask = adapt(self.audio_adaptor, frames_in, frame_mask, log_probs, table, BLANK)
             if self.low_frame_rate:
                 audio_mask = truncate(audio_mask, speech_lengths)
         else:
             audio, audio_mask = frames[:, :0], frame_mask[:, :0]
         return Speech(frames, frame_mask, log_probs, audio, audio_mask)
+
+    def _exact(self, device: torch.device):
+        """Decode in the precision of the weights; only training, and the LLM, follow autocast.
+
+        An error of the encoder is in all evidence and in every token; the encoder runs once for them all.
+        """
+        return contextlib.nullcontext() if self.training else torch.autocast(device.type, enabled=False)
 
     @torch.no_grad()
     def retrieve(

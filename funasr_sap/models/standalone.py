@@ -9,6 +9,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save
 
 from funasr_sap.data.files import atomic_write
+from funasr_sap.metrics.report import HEADER, format_rows, markdown_table, read_score
 from funasr_sap.models.directory import (
     PART_SECTIONS,
     WEIGHTS,
@@ -19,6 +20,7 @@ from funasr_sap.models.directory import (
     write_model_directory,
 )
 from funasr_sap.models.published import read_checkpoint
+from funasr_sap.train.record import read_record
 
 # Options of a part that lead to other files, or to adapters that are merged.
 LEADS_ELSEWHERE = ("lora_conf", "init_param_path", "freeze", "gradient_checkpointing")
@@ -126,15 +128,22 @@ def model_card(state: dict, config: dict, source: Path) -> str:
     rows = "\n".join(f"| {part} | {config.get(part) or ''} | {count:,} |" for part, count in parts.items())
     original = read_model_config(source)
     flags = {section: original[section] for section in PART_SECTIONS if original.get(section)}
-    training = source / "training.yaml"
-    trained = training.read_text(encoding="utf-8") if training.is_file() else "not recorded\n"
-    results = source / "RESULTS.md"
-    scores = results.read_text(encoding="utf-8") if results.is_file() else "not recorded\n"
     return (
         "---\nlicense: apache-2.0\ntags: [automatic-speech-recognition, funasr, sap2]\n---\n\n"
         f"# {source.resolve().name}\n\nA SAP² recogniser, for `funasr_sap`.\n\n"
         f"Backbone: {original.get('backbone', 'none')}.\n\n"
         f"| part | class | parameters |\n| --- | --- | ---: |\n{rows}\n\n"
         f"## Sections of its configuration\n\n```yaml\n{yaml.safe_dump(flags, sort_keys=False)}```\n\n"
-        f"## Trained on\n\n```yaml\n{trained}```\n\n## Results\n\n{scores}"
+        f"## Trained on\n\n```yaml\n{read_record(source)}```\n\n## Results\n\n{_results(source)}\n"
     )
+
+
+def _results(source: Path) -> str:
+    """Write the results of a directory: its ``RESULTS.md``, and what ``tools/score.py --json`` left there."""
+    written = source / "RESULTS.md"
+    parts = [written.read_text(encoding="utf-8").strip()] if written.is_file() else []
+    scores = sorted(source.rglob("score*.json"))
+    if scores:
+        rows = [(str(file.relative_to(source).with_suffix("")), read_score(str(file))) for file in scores]
+        parts.append(markdown_table(HEADER, format_rows(rows)))
+    return "\n\n".join(parts) or "not recorded"

@@ -1,6 +1,11 @@
 """Published weights that fit, and those that do not."""
 
+import functools
+import hashlib
+import http.server
+import json
 import logging
+import threading
 
 import miniatures
 import pytest
@@ -171,6 +176,148 @@ def test_directories_that_are_none(make, message, tmp_path):
     make(tmp_path)
     with pytest.raises(ConfigError, match=message):
         find_published(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder, tokenizer: miniatures.qwen2_audio(folder, tokenizer),
+        lambda folder, tokenizer: miniatures.whisper(folder),
+        lambda folder, tokenizer: (folder / "adapter_model.safetensors").write_bytes(b""),
+    ],
+)
+def test_published_weights_are_no_model_directory_yet(make, tokenizer, tmp_path):
+    from funasr_sap import AutoModel
+
+    make(tmp_path, tokenizer)
+    with pytest.raises(ConfigError, match=r"holds published weights; .*by tools/import_backbone.py"):
+        AutoModel(model=str(tmp_path))
+
+
+def test_a_file_of_weights_is_no_model_directory(tmp_path):
+    from funasr_sap import AutoModel
+
+    (tmp_path / "infer.pt").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"infer.pt is a file, .*by tools/import_backbone.py"):
+        AutoModel(model=str(tmp_path / "infer.pt"))
+
+
+def test_a_directory_of_fun_asr_nano_is_funasrs_own_model(tokenizer, tmp_path):
+    from funasr_sap import AutoModel
+
+    reference, _ = miniatures.fun_asr_nano(tmp_path, tokenizer)
+    files = {"init_param": "model.pt", "config": "config.yaml"}
+    files |= {section: {"init_param_path": "Qwen3-0.6B"} for section in ("tokenizer_conf", "llm_conf")}
+    (tmp_path / "configuration.json").write_text(json.dumps({"file_path_metas": files}), encoding="utf-8")
+    model = AutoModel(model=str(tmp_path)).model
+    assert type(model) is type(reference)
+    found, expected = (each.audio_adaptor.state_dict() for each in (model, reference))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.fixture
+def hub(base, monkeypatch):
+    """A Hugging Face hub on this machine, with one model; ``hub.requests`` are the paths it was asked for."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    files = sorted(path for path in base.iterdir() if path.is_file())
+    commit = "0" * 40
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            path = self.path.partition("?")[0]
+            server.requests.append(path)
+            api, prefix = "/api/models/us/mini", f"/us/mini/resolve/{commit}/"
+            if path in (api, f"{api}/revision/main"):
+                names = [{"rfilename": file.name} for file in files]
+                return self.answer({"id": "us/mini", "sha": commit, "siblings": names})
+            if path == f"{api}/tree/{commit}":
+                names = [(file.name, file.stat().st_size) for file in files]
+                return self.answer(
+                    [{"type": "file", "path": n, "size": size, "oid": "0"} for n, size in names]
+                )
+            if path.startswith(prefix) and (base / path.removeprefix(prefix)).is_file():
+                return self.answer((base / path.removeprefix(prefix)).read_bytes())
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD  # noqa: N815  (the name is http.server's)
+
+        def answer(self, content):
+            content = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", commit)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.requests = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    cache = base.parent / "cache"
+    fetch = functools.partial(huggingface_hub.snapshot_download, endpoint=url, cache_dir=cache)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_name_at_hugging_face(hub, base, config, tmp_path):
+    expected = import_backbone(config, tmp_path / "local", base).state_dict()
+    model = import_backbone(config, tmp_path / "sap2", "us/mini", hub="hf")
+    torch.testing.assert_close(model.audio_adaptor.state_dict(), find_adaptor(base))
+    assert any(path.endswith(".safetensors") for path in hub.requests)
+    asked = len(hub.requests)
+    again = build_model(tmp_path / "sap2")  # its config.yaml has the name; the files are in the cache
+    assert again.state_dict().keys() == expected.keys()
+    assert not any(path.endswith(".safetensors") for path in hub.requests[asked:])
+    with pytest.raises(ConfigError, match=r"backbone: us/none cannot be had from hub=hf: .*404") as caught:
+        import_backbone(config, tmp_path / "none", "us/none", hub="hf")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_that_cannot_be_reached(hub, config, tmp_path):
+    hub.shutdown()
+    hub.server_close()
+    with pytest.raises(ConfigError, match="backbone: us/mini cannot be had from hub=hf: ") as caught:
+        import_backbone(config, tmp_path / "sap2", "us/mini", hub="hf")
+    assert "\n" not in str(caught.value)
+
+
+def find_adaptor(base):
+    (file,) = base.glob("*.safetensors")
+    state = load_file(file)
+    return {f"linear.{each}": state[find(state, f"linear.{each}")] for each in ("weight", "bias")}
+
+
+def test_a_name_at_modelscope(base, config, tmp_path, monkeypatch):
+    import modelscope
+
+    asked = []
+
+    def snapshot_download(name):
+        asked.append(name)
+        if name != "us/mini":
+            raise RuntimeError(f"The request model: {name} does not exist!\nRequest ID: 1")
+        return str(base)
+
+    monkeypatch.setattr(modelscope, "snapshot_download", snapshot_download)
+    model = import_backbone(config, tmp_path / "sap2", "us/mini", hub="ms")
+    torch.testing.assert_close(model.audio_adaptor.state_dict(), find_adaptor(base))
+    assert set(asked) == {"us/mini"}
+    message = "us/none cannot be had from hub=ms: The request model: us/none does not exist! Request ID: 1"
+    with pytest.raises(ConfigError, match=message):
+        import_backbone(config, tmp_path / "none", "us/none", hub="ms")
 
 
 def test_places_that_are_none(tmp_path):

@@ -1,15 +1,18 @@
 """lora_merge, average_checkpoints and export, on a miniature with adapters."""
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.averaging import average_checkpoints, newest_epochs
 from funasr_sap.models.directory import build_model, read_model_config
+from funasr_sap.train.record import write_record
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests/models"), str(ROOT / "tools")]
@@ -60,13 +63,60 @@ def test_merged_models_stand_alone(format, adapted, tmp_path, capsys):
     assert not {"init_param_path", "lora_conf"} & {
         key for c in config.values() if isinstance(c, dict) for key in c
     }
-    if format == "hf":
-        torch.save(load_file(tmp_path / "alone/model.safetensors"), tmp_path / "alone/model.pt")
     alone = build_model(tmp_path / "alone")
     assert alone.new_tokens is None and not alone.from_backbone
     torch.testing.assert_close(logits(alone), expected, rtol=1e-5, atol=1e-5)
     card = (tmp_path / "alone/README.md").read_text()
     assert "| llm | qwen3 |" in card and "lora_alpha: 32" in card
+
+
+def test_an_export_for_hugging_face_is_a_model_directory(small_model_dir, speech_wavs, tmp_path):
+    from funasr_sap import AutoModel
+
+    shared = tmp_path / "shared"
+    export_tool.main(
+        [
+            "--model-dir",
+            str(small_model_dir),
+            "--output-dir",
+            str(shared),
+            "--format",
+            "hf",
+            "--dtype",
+            "fp32",
+        ]
+    )
+    assert not (shared / "model.pt").exists()
+    wavs, hotwords = [each.source for each in speech_wavs[:3]], ["photosynthesis"]
+    found, expected = (
+        AutoModel(model=str(folder), disable_pbar=True).generate(wavs, hotwords=hotwords)
+        for folder in (shared, small_model_dir)
+    )
+    assert found == expected
+    state = load_file(shared / "model.safetensors")
+    state.pop("ctc.ctc_lo.bias")
+    save_file(state, shared / "model.safetensors")
+    with pytest.raises(ConfigError, match=r"1 missing: ctc\.ctc_lo\.bias"):
+        AutoModel(model=str(shared))
+    (shared / "model.safetensors").unlink()
+    with pytest.raises(ConfigError, match=r"no weights in .*; expected model.pt or model.safetensors"):
+        AutoModel(model=str(shared))
+
+
+def test_the_card_tells_training_and_results(small_model_dir, tmp_path):
+    trained = tmp_path / "trained"
+    shutil.copytree(small_model_dir, trained)
+    config = {"train_data_set_list": "/elsewhere/data/train.jsonl", "optim_conf": {"lr": 2e-4}}
+    write_record(trained, config | {"llm_conf": {"freeze": True, "hidden_size": 32}, "output_dir": "/x"})
+    (trained / "decode").mkdir()
+    rates = {name: {"error_rate": 12.5} for name in ("wer", "u_wer", "b_wer")}
+    (trained / "decode/score.json").write_text(json.dumps(rates))
+    (trained / "RESULTS.md").write_text("# Measured\n")
+    export_tool.main(["--model-dir", str(trained), "--output-dir", str(tmp_path / "out")])
+    card = (tmp_path / "out/README.md").read_text()
+    assert "train_data_set_list: train.jsonl\n" in card and "lr: 0.0002" in card and "/elsewhere" not in card
+    assert "llm_conf:\n  freeze: true\n" in card and "/x" not in card
+    assert "# Measured" in card and "| decode/score | 12.50 | 12.50 | 12.50 |" in card
 
 
 def test_export_in_half_precision(small_model_dir, small_model, tmp_path):
