@@ -88,7 +88,7 @@ class FunasrModel:
         try:
             found = self._generate([request], options)
         except FAILURES as error:
-            # An unsure Paraformer has fewer times than tokens, and FunASR fails over them: words without times.
+            # An unsure Paraformer has fewer times than tokens, and FunASR fails over them: no times, then.
             if isinstance(error, IndexError) and "output_timestamp" not in options:
                 return self._one(request, options | {"output_timestamp": False})
             return _failure(request.key, f"{self.kind}: {type(error).__name__}: {error}")
