@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sourced by recipes, Kaldi's way: turns --some-option value into $some_option, for variables set before.
-# Unknown options fail; --help prints $help_message.
+# Unknown options fail; --help prints $help_message. ++key=value goes into the array $hydra_overrides, for scripts that
+# have one.
 
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -20,6 +21,14 @@ while [ $# -gt 0 ]; do
       fi
       printf -v "$parsed_name" '%s' "$2"
       shift 2
+      ;;
+    ++*=*)
+      if [[ $(declare -p hydra_overrides 2>/dev/null) != "declare -a"* ]]; then
+        echo "$0: unexpected argument $1; see --help" >&2
+        exit 1
+      fi
+      hydra_overrides+=("$1")
+      shift
       ;;
     *)
       echo "$0: unexpected argument $1; see --help" >&2

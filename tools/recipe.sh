@@ -35,34 +35,19 @@ to_jsonl() {
     ++keywords="$set/keywords" ++jobs="$jobs" ++jsonl_file="$set/data.jsonl" "$@"
 }
 
-# mix GENERAL_TRAIN GENERAL_DEV DOMAIN_TRAIN DOMAIN_DEV: stage 2, from four directories with a data.jsonl.
+# mix GENERAL_TRAIN GENERAL_DEV DOMAIN_TRAIN DOMAIN_DEV [ARGUMENTS...]: stage 2, from four directories with a
+# data.jsonl.
 mix() {
-  log "Stage 2: staged mixes, general:domain 50:50, 20:80, 0:100 -> $data.staged"
+  log "Stage 2: staged mixes of general and domain data -> $data.staged"
   once "$data.staged/.mixed" "$PYTHON" "$tools"/prepare_staged_data.py --output-dir "$data.staged" \
     --general-train "$1/data.jsonl" --general-val "$2/data.jsonl" \
-    --domain-train "$3/data.jsonl" --domain-val "$4/data.jsonl"
+    --domain-train "$3/data.jsonl" --domain-val "$4/data.jsonl" "${@:5}"
 }
 
-# train NAME CONFIG OVERRIDES...: one training, resumed where it was interrupted.
-train() {
-  local name=$1 config=$2
-  shift 2
-  mkdir -p "$exp/$name"
-  "$PYTHON" -m funasr_sap.train.main --config-path "$conf" --config-name "$config" "$@" ++output_dir="$exp/$name" \
-    hydra.run.dir="$exp/$name" hydra.output_subdir=null 2>&1 | tee -a "$exp/$name/train.log"
-}
-
-# finetune START [OVERRIDES...]: stage 3, through the three mixes.
+# finetune START [ARGUMENTS...]: stage 3, through the mixes.
 finetune() {
-  local start=$1 number
-  shift
-  for number in 1 2 3; do
-    log "Stage 3: finetune, mix $number of 3, from $start -> $exp/stage$number"
-    once "$exp/stage$number/.trained" train "stage$number" finetune ++model="$start" \
-      ++train_data_set_list="$data.staged/stage$number/train.jsonl" ++valid_data_set_list="$data.staged/stage$number/val.jsonl" \
-      "$@"
-    start=$exp/stage$number
-  done
+  log "Stage 3: finetune through the mixes, from $1 -> $exp/stage*"
+  bash "$tools"/auto_finetune.sh --model "$1" --staged-data "$data.staged" --output-dir "$exp" "${@:2}"
 }
 
 # decode SET OUTPUT [LIST]: stage 4, one test set, with biasing lists where they are given.

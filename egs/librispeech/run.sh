@@ -103,8 +103,8 @@ if at 3 && [ -z "$model" ]; then
     finetune "$start" "${large[@]}"
   else
     log "Stage 3: finetune on LibriSpeech alone, from $start -> $exp/stage3"
-    once "$exp/stage3/.trained" train stage3 finetune ++model="$start" \
-      ++train_data_set_list="$data/train/data.jsonl" ++valid_data_set_list="$data/dev/data.jsonl" "${large[@]}"
+    bash "$tools"/finetune_stage.sh --model "$start" --output-dir "$exp/stage3" \
+      --train-data "$data/train/data.jsonl" --val-data "$data/dev/data.jsonl" "${large[@]}"
   fi
 fi
 

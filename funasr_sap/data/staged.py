@@ -11,7 +11,7 @@ import os
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ DEFAULT_RATIOS = ("50:50", "20:80", "0:100")
 SPLITS = ("train", "val")
 SOURCES = ("general", "domain")
 FRAMES_PER_HOUR = 100 * 3600
+PARTS = "parts.json"  # how much of which source is where, beside the stages
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def prepare_staged_data(
     by: str = "utterances",
     seed: int = 0,
 ) -> list[Part]:
-    """Write ``stage1..N/{train,val}.jsonl``, each atomically, after all input has been checked.
+    """Write ``stage1..N/{train,val}.jsonl`` and ``parts.json``, each atomically, after all input is checked.
 
     Args:
         files: the JSONL file of each (source, split): ("general" or "domain", "train" or "val").
@@ -95,7 +96,21 @@ def prepare_staged_data(
             _copy(Path(output_dir, f"stage{stage}", f"{split}.jsonl"), mixed)
             for source, chosen in zip(SOURCES, (general, domain), strict=True):
                 parts.append(Part(stage, split, ratio, source, len(chosen), _frames(chosen)))
+    with atomic_write(Path(output_dir, PARTS)) as stream:
+        json.dump([asdict(part) for part in parts], stream, indent=1)
     return parts
+
+
+def read_parts(staged_dir: str | os.PathLike) -> list[Part]:
+    """Read how much of which source ``prepare_staged_data`` has put where.
+
+    Raises:
+        DataError: the folder has no such file.
+    """
+    path = Path(staged_dir, PARTS)
+    if not path.is_file():
+        raise DataError(f"{path} is missing; make the mixes with tools/prepare_staged_data.py")
+    return [Part(**part) for part in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def format_table(parts: Sequence[Part]) -> str:

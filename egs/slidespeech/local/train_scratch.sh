@@ -2,6 +2,15 @@
 # Sourced by run.sh, stage 3 with --init scratch: train everything from nothing, as the embedded model was made.
 # shellcheck disable=SC2154  # the variables are run.sh's
 
+# train NAME CONFIG OVERRIDES...: one training, resumed where it was interrupted.
+train() {
+  local name=$1 config=$2
+  shift 2
+  mkdir -p "$exp/$name"
+  "$PYTHON" -m funasr_sap.train.main --config-path "$conf" --config-name "$config" "$@" ++output_dir="$exp/$name" \
+    hydra.run.dir="$exp/$name" hydra.output_subdir=null 2>&1 | tee -a "$exp/$name/train.log"
+}
+
 scratch=$data.scratch
 log "Stage 3: from nothing on $scratch_hours hours -> $exp/scratch"
 once "$scratch/train/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$scratch/train" --jobs "$jobs" \

@@ -1,0 +1,1 @@
+../../slidespeech/local/mini_distractors.py

@@ -1,0 +1,1 @@
+../slidespeech/path.sh
