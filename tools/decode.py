@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from funasr_sap.tool import option, parse_overrides, run
 
-MODEL_OPTIONS = ("prune", "language", "top", "threshold", "boost", "guards", "repair", "index_dir")
+MODEL_OPTIONS = ("language", "itn", "prune", "top", "threshold", "boost", "guards", "repair", "index_dir")
+MODEL_OPTIONS += ("bf16", "fp16")
 
 
 @dataclass
@@ -35,7 +36,8 @@ class DecodeOptions:
     gpus: str | None = option("numbers of the GPUs to use, such as 0,1", None)
     vad_model: str | None = option("cuts long audio first, for example silero-vad", None)
     resume: bool = option("go on from what an interrupted run finished; false starts anew", True)
-    language: str | None = option("language of the prompts: en, zh", None)
+    language: str | None = option("the language spoken, as the model names it: en, zh, ...", None)
+    itn: bool | None = option("true writes numbers in digits, where the model can", None)
     prune: str | None = option("SAP²: retrieval, llm, none or joint (its default: retrieval)", None)
     top: int | None = option("SAP²: keywords kept by retrieval", None)
     threshold: float | None = option("SAP²: least acoustic evidence of a kept keyword, nats a piece", None)
@@ -45,6 +47,8 @@ class DecodeOptions:
     guards: bool | None = option("SAP²: false believes every transcript", None)
     repair: bool | None = option("SAP²: false writes no keyword over words that look like it", None)
     index_dir: str | None = option("SAP²: folder that keeps the indexes of long biasing lists", None)
+    bf16: bool | None = option("SAP²: multiply matrices in bf16", None)
+    fp16: bool | None = option("SAP²: multiply matrices in fp16", None)
 
 
 def main(argv=None):

@@ -187,7 +187,7 @@ class DecodingJob:
         failed = sum("error" in each for each in results)
         if failed:
             write_errors(errors, results)
-            logging.error("%d utterances could not be decoded: see %s", failed, errors)
+            logging.error("%d of %d utterances could not be decoded: see %s", failed, len(results), errors)
         elif not self.output_dir:  # those of an earlier run
             errors.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ from funasr_sap.errors import ConfigError
 from funasr_sap.models.sap2 import SAP2
 from funasr_sap.request import Request
 
-SHARED_OPTIONS = ("language",)  # of generate, for SAP² and others
+SHARED_OPTIONS = ("language", "itn")  # of generate, for SAP² and others
 
 
 class Recogniser:
@@ -18,7 +18,7 @@ class Recogniser:
         threads: on a CPU.
         vad_model: cuts long audio first; None for no cutting.
         hotwords: the biasing list of all utterances; None where each request has its own.
-        options: of ``generate``: language, and for SAP² what ``recognise`` takes.
+        options: of ``generate``: language, itn, and for SAP² what ``recognise`` takes.
 
     Raises:
         ConfigError: for a model or options that cannot be used.
