@@ -10,7 +10,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from funasr_sap.auto_model import check_model
 from funasr_sap.errors import ConfigError
+from funasr_sap.models.builder import check_keys
 from funasr_sap.models.directory import FILES
+
+TRAIN_CONF_KEYS = frozenset(
+    {
+        # FunASR's Trainer
+        *("max_epoch", "accum_grad", "grad_clip", "grad_clip_type", "use_fp16", "use_bf16", "log_interval"),
+        *("validate_interval", "save_checkpoint_interval", "keep_nbest_models", "avg_nbest_model", "resume"),
+        *("avg_keep_nbest_models_type", "excludes", "effective_save_name_excludes", "reset_gpu_cache"),
+        *("use_ddp", "use_fsdp", "use_deepspeed", "deepspeed_config", "find_unused_parameters"),
+        *("use_wandb", "wandb_token", "wandb_project", "wandb_team", "wandb_exp_name"),
+        *("skip_nan", "early_stopping"),  # ours
+    }
+)
 
 
 def resolve(config: DictConfig) -> dict:
@@ -49,10 +62,11 @@ def distribution_options(config: dict) -> dict:
         ``use_fsdp``, ``use_deepspeed`` and ``deepspeed_config``.
 
     Raises:
-        ConfigError: for what does not go together, or is not there.
+        ConfigError: for unknown keys of ``train_conf``, what does not go together, or is not there.
     """
     defaults = {"use_fsdp": False, "use_deepspeed": False, "deepspeed_config": ""}
     train_conf = config.get("train_conf", {})
+    check_keys("train_conf", train_conf, TRAIN_CONF_KEYS)
     options = {key: config.get(key, train_conf.get(key, value)) for key, value in defaults.items()}
     if options["use_fsdp"] and options["use_deepspeed"]:
         raise ConfigError("train_conf: use_fsdp and use_deepspeed exclude each other; choose one")

@@ -56,7 +56,7 @@ def _train(config: dict, process: Process, options: dict) -> None:
     train_conf = dict(config.get("train_conf", {})) | options
     dataset_conf = {"seed": seed} | dict(config["dataset_conf"])
     loader = Loader(
-        label=f"epoch {{epoch}}/{train_conf['max_epoch']}" if process.rank == 0 else None,
+        label=f"epoch {{epoch}}/{train_conf.get('max_epoch', 100)}" if process.rank == 0 else None,
         frontend=kwargs["frontend"],
         tokenizer=kwargs["tokenizer"],
         dataset=config.get("dataset", "SAP2Dataset"),

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -48,6 +50,8 @@ def test_two_processes_train_as_one(extra, make_exact, steps_of):
     together = make_exact("together", dataset_conf=HALVES, train_conf=extra)
     expected, found = steps_of(alone), steps_of(together, processes=2)
     assert_same(expected, found, alone, together)
+    for config in (alone, together):  # the first process writes, alone
+        assert len(list(Path(config["output_dir"], "tensorboard").glob("events.*"))) == 1
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -121,6 +121,7 @@ def test_what_training_needs(changes, message, make_config):
 @pytest.mark.parametrize(
     ("train_conf", "message"),
     [
+        ({"max_epochs": 3}, r"train_conf: unknown key 'max_epochs' \(did you mean 'max_epoch'\?\)"),
         ({"use_fsdp": True, "use_deepspeed": True}, "use_fsdp and use_deepspeed exclude each other"),
         ({"use_fsdp": True, "use_fp16": True}, r"set \+\+train_conf.use_bf16=true instead"),
         ({"use_deepspeed": True}, "DeepSpeed is not installed; install it with pip install deepspeed"),
