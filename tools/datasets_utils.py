@@ -16,6 +16,7 @@ from pathlib import Path
 
 from funasr_sap.data.entries import Mapper, measure, read_entries, split_entries
 from funasr_sap.data.scp2jsonl import load_tokenizer, split_words
+from funasr_sap.data.split import parse_ratio
 from funasr_sap.data.targets import TARGETS, write_entries
 from funasr_sap.tool import run
 
@@ -23,6 +24,8 @@ from funasr_sap.tool import run
 def main(argv=None):
     """Read, join, split, write; print what each part has."""
     arguments = _parser().parse_args(argv)
+    if arguments.split:
+        parse_ratio(arguments.split)  # a mistake in it is told before hours of audio are looked at
     mapper = Mapper(
         dict(arguments.fields), arguments.keep, dict(arguments.add), arguments.recording or Mapper.recording
     )

@@ -81,18 +81,20 @@ class Mapper:
         text = re.sub(r"\s*[\r\n]+\s*", " ", str(text)).strip()
         return Entry(Utterance(key, audio, text, **lists), row.place, str(recording), extra)
 
-    def _names(self, name: str) -> Sequence[str]:
-        return [self.fields[name]] if name in self.fields else FIELDS[name]
-
     def _get(self, row: Row, name: str) -> object:
         """Return the first field that is not empty, an empty one where all are, None where there is none."""
-        values = [value for value in map(row.get, self._names(name)) if value is not None]
+        if name in self.fields:
+            return row.get(self.fields[name])
+        values = [value for value in map(row.find, FIELDS[name]) if value is not None]
         return next((value for value in values if value != ""), "" if values else None)
 
     def _missing(self, row: Row, name: str, got: object) -> str:
         if got:
             return f"the {name} is {got!r:.80}, expected text"
-        return f"no {name} (fields: {', '.join(row.fields)}; expected {' or '.join(self._names(name))})"
+        if got == "":
+            return f"the {name} is empty"
+        expected = self.fields.get(name) or f"one of {' '.join(FIELDS[name])}, or --fields {name}=FIELD"
+        return f"no {name} (fields: {', '.join(row.fields)}; expected {expected})"
 
 
 def read_entries(
@@ -123,6 +125,9 @@ def read_entries(
             problems.append(f"{row.place}: the id {entry.utterance.key!r} is in {first.place} already")
     if problems:
         raise DataError.from_lines(f"cannot use {path}", problems)
+    silent = [entry.utterance.key for entry in entries.values() if not entry.utterance.text]
+    if silent:
+        logger.warning("%d utterances have an empty transcript, the first is %s", len(silent), silent[0])
     return _find_audio(list(entries.values()), audio_dir, lenient) if audio_dir else list(entries.values())
 
 

@@ -47,6 +47,13 @@ class Row(NamedTuple):
             value = value.get(part) if isinstance(value, dict) else None
         return value
 
+    def find(self, name: str) -> object:
+        """Return a field as `get` does, whatever the case of its name: a column may be called ``Text``."""
+        value = self.get(name)
+        if value is None:
+            value = next((self.fields[each] for each in self.fields if each.casefold() == name), None)
+        return value
+
 
 def read_rows(path: str | os.PathLike, sheet: str | None = None) -> list[Row]:
     """Read a file or folder of transcripts; its suffix tells the format.

@@ -128,7 +128,8 @@ def load_tokenizer(directory: str) -> Tokenize:
 
         return AutoTokenizer.from_pretrained(directory, local_files_only=True).tokenize
     except (OSError, ValueError) as error:
-        raise ConfigError(f"no tokenizer in {directory!r}: {str(error).splitlines()[0]}") from error
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"no tokenizer in {directory!r}: {reason:.200}") from error
 
 
 class FastTokenizer:

@@ -186,11 +186,29 @@ def test_unreadable_audio(convert, wavs, caplog):
     assert "t1_1.wav: Format not recognised" in caplog.text
 
 
+def test_columns_are_found_in_any_case_and_empty_cells_told(convert, caplog):
+    cells = "".join(f"{name}.wav,{text}\n" for name, text in TEXTS.items()).replace("你好", "")
+    out, _ = convert("a.csv", "File,Transcript\n" + cells)
+    assert [each.text for each in read_jsonl(out / "data.jsonl")] == ["hello world", "", "a third"]
+    assert "1 utterances have an empty transcript, the first is t1_2" in caplog.text
+
+
+def test_a_mapped_field_that_is_not_there(convert):
+    with pytest.raises(DataError, match=r"a\.csv:2: no audio \(fields: File, Transcript; expected Wav\)"):
+        convert("a.csv", "File,Transcript\nt1_1,x\n", "--fields", "audio=Wav")
+
+
+def test_a_wrong_split_is_told_before_any_file_is_read(convert):
+    with pytest.raises(ConfigError, match="got the split '8:1:x'"):
+        convert("a.txt", "no such utterance", "--split=8:1:x")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"sentence": "x"}', r"no audio \(fields: sentence; expected audio.path or audio or"),
-        ('{"audio": "t1_1"}', r"no text \(fields: audio; expected text or sentence or"),
+        ('{"sentence": "x"}', r"no audio \(fields: sentence; expected one of .*, or --fields audio=FIELD\)"),
+        ('{"audio": "t1_1"}', r"no text \(fields: audio; expected one of text sentence"),
+        ('{"audio": "", "text": "x"}', "the audio is empty"),
         ('{"audio": 3, "text": "x"}', "the audio is 3, expected text"),
         ('{"audio": "t1_1", "text": ["x"]}', r"the text is \['x'\], expected text"),
         ('{"audio": "t1_1", "text": "x", "key": "a b"}', "'a b' cannot be an id"),
