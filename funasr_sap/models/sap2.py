@@ -130,7 +130,8 @@ class SAP2(nn.Module):
         """Build the parts, and what goes with the tokenizer."""
         if self.ctc_weight > 0 and blueprint.names["ctc"] is None:
             raise ConfigError(
-                f"ctc_weight: got {self.ctc_weight}, but ctc is null; set it to 0, or ctc to CTC"
+                f"model_conf.ctc_weight: got {self.ctc_weight}, but this model has no CTC head (ctc: null); "
+                "pass ++model_conf.ctc_weight=0"
             )
         self.from_backbone = construction.assemble(self, blueprint, sources, self.ignore_init_mismatch)
         own = [part for part in construction.PARTS if getattr(self, part) is not None]

@@ -119,6 +119,10 @@ def test_only_the_rows_of_added_tags_train_in_a_frozen_llm(make_model, make_batc
             "none of q_proj is a layer of this part; it has linear_out, linear_q_k_v, w_1, w_2",
         ),
         ({"ctc": None}, "audio_adaptor: CTCAdaptor reads the CTC head; ctc is null"),
+        (
+            {"ctc": None, "audio_adaptor": "LinearProjection", "audio_adaptor_conf": None, "ctc_weight": 0.3},
+            r"model_conf.ctc_weight: got 0.3, .* no CTC head .*; pass \+\+model_conf.ctc_weight=0",
+        ),
         ({"compressor_hidden_size": 4096}, "got 4096, expected the LLM's width, 32"),
         (
             {"audio_adaptor_conf": {"llm_dim": 16}},
