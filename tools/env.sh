@@ -9,7 +9,9 @@ has_funasr_sap() {
   (cd / && "$1" -c 'import funasr, funasr_sap, pytest') >/dev/null 2>&1
 }
 
-if has_funasr_sap python; then
+if [ -n "${sap_python:-}" ]; then # a script that started this one has looked already
+  PYTHON=$sap_python
+elif has_funasr_sap python; then
   PYTHON=python
 elif has_funasr_sap python3; then
   PYTHON=python3
@@ -22,4 +24,4 @@ else
     "$PYTHON" -m pip install --quiet --editable "${sap_root}[test]"
   fi
 fi
-export PYTHON
+export PYTHON sap_python=$PYTHON
