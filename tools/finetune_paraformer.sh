@@ -37,13 +37,13 @@ workers=4              # processes that load data
 normalize=none         # none | en | zh: texts before scoring
 jobs=$(nproc)
 seed=0
-overrides=             # further keys of FunASR's trainer, such as "++train_conf.accum_grad=4"
+hydra_overrides=()     # further keys of FunASR's trainer, such as ++train_conf.accum_grad=4
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash tools/finetune_paraformer.sh --train SET --val SET [--model DIR_OR_NAME] [--test DIR]
        [--output-dir DIR] [--general-train SET --general-val SET] [--ratios '50:50 20:80 0:100']
        [--by utterances|hours] [--freeze PARTS] [--epochs N|'N N N'] [--lr RATE] [--batch-type token|example]
        [--batch-size N] [--keep N] [--device cuda|cpu] [--gpus N] [--workers N] [--normalize none|en|zh]
-       [--jobs N] [--seed S] [--overrides '++KEY=VALUE ...'] [--stage N] [--stop-stage M]
+       [--jobs N] [--seed S] [--stage N] [--stop-stage M] [++KEY=VALUE ...]
 a SET is a Kaldi directory (wav.scp, text) or a JSONL file; the DIR of --test is a Kaldi directory
 stages: 1 scp2jsonl, 2 staged mixes, 3 finetune, 4 decode, 5 score"
 tools=$(cd "$(dirname "$0")" && pwd)
@@ -85,14 +85,13 @@ run_trainer() {
   if [ "$mixes" = 1 ]; then sets=$data; fi
   if [ "$gpus" -gt 1 ]; then launcher=("$PYTHON" -m torch.distributed.run --nproc-per-node "$gpus" -m); fi
   mkdir -p "$output"
-  # shellcheck disable=SC2086  # several overrides are several words
   "${launcher[@]}" funasr_sap.train.funasr_trainer ++model="$2" ++output_dir="$output" \
     ++train_data_set_list="$sets/train.jsonl" ++valid_data_set_list="$sets/val.jsonl" \
     ++dataset=AudioDataset ++dataset_conf.index_ds=IndexDSJsonl ++dataset_conf.batch_sampler=BatchSampler \
     ++dataset_conf.batch_type="$batch_type" ++dataset_conf.batch_size="$batch_size" \
     ++dataset_conf.num_workers="$workers" ++train_conf.max_epoch="${epoch_list[$1 - 1]:-${epoch_list[0]}}" \
     ++train_conf.keep_nbest_models="$keep" ++train_conf.avg_nbest_model="$keep" ++optim_conf.lr="$lr" \
-    ++device="$device" ++seed="$seed" ${freeze:+"++freeze_param='$freeze'"} $overrides \
+    ++device="$device" ++seed="$seed" ${freeze:+"++freeze_param='$freeze'"} "${hydra_overrides[@]}" \
     hydra.run.dir="$output" hydra.output_subdir=null hydra/job_logging=stdout 2>&1 | tee -a "$output/train.log"
 }
 

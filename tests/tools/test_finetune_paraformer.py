@@ -12,7 +12,7 @@ from funasr_sap.data.mini_corpus import make_corpus
 ROOT = Path(__file__).parents[2]
 FAST = (
     *("--lr", "0.004", "--batch-type", "example", "--batch-size", "4", "--workers", "0", "--device", "cpu"),
-    *("--jobs", "1", "--overrides", "++train_conf.log_interval=1 ++scheduler_conf.warmup_steps=10"),
+    *("--jobs", "1", "++train_conf.log_interval=1", "++scheduler_conf.warmup_steps=10"),
 )
 
 
