@@ -55,7 +55,8 @@ def small_config(**changes) -> dict:
         "head_dim": 16,
         "intermediate_size": 64,
     }
-    sections = {key: config.get(key, {}) | changes[key] for key in changes if key.endswith("_conf")}
+    changed = [key for key in changes if key.endswith("_conf") and changes[key] is not None]
+    sections = {key: config.get(key, {}) | changes[key] for key in changed}
     return config | changes | sections
 
 

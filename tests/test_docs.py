@@ -72,7 +72,7 @@ def test_scripts_of_commands_exist(document):
     for words in commands(document):
         if words[:2] in (["python", "-m"], ["python3", "-m"]):
             module = words[2].replace(".", "/")
-            assert words[2] == "venv" or any(
+            assert words[2] in ("venv", "pip") or any(
                 (ROOT / f"{module}{end}").exists() for end in (".py", "/__main__.py")
             )
         elif words[:1] in (["bash"], ["python"], ["."]) and words[1] != ".venv/bin/activate":

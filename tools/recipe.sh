@@ -50,12 +50,14 @@ finetune() {
   bash "$tools"/auto_finetune.sh --model "$1" --staged-data "$data.staged" --output-dir "$exp" "${@:2}"
 }
 
-# decode SET OUTPUT [LIST]: stage 4, one test set, with biasing lists where they are given.
+# decode SET OUTPUT [LIST]: stage 4, one test set, with biasing lists where they are given; goes on where it was
+# interrupted.
 decode() {
-  local set=$1 output=$2 context=()
+  local set=$1 output=$2 context=() processes=()
   if [ $# -gt 2 ]; then context=(++biasing_list="$3" ++prune="$prune"); fi
+  if [ -n "${nj:-}" ]; then processes=(++nj="$nj"); fi
   once "$output/.decoded" "$PYTHON" "$tools"/decode.py ++model_dir="$model" ++scp_file="$set/wav.scp" \
-    ++output_dir="$output" "${context[@]}"
+    ++output_dir="$output" "${context[@]}" "${processes[@]}"
 }
 
 # score SET OUTPUT LIST [ARGUMENTS...]: stage 5, what decode wrote; the words of LIST that are spoken are biased.

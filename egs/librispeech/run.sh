@@ -27,10 +27,11 @@ mix_utterances=1200    # of the mini corpus' training set
 scratch_hours=45
 seed=2026              # of the mini corpus, and of the biasing lists that are drawn
 jobs=$(nproc)
+nj=                    # processes that decode; empty: one a GPU, or one on the CPU
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash egs/librispeech/run.sh [--stage N] [--stop-stage M] [--corpus mini|100|460|960] [--data-root DIR] [--is21 DIR]
        [--general DIR] [--init sap2|scratch] [--model NAME_OR_DIR] [--prune retrieval|llm|none|joint]
-       [--sizes '100 500 1000 2000'] [--utterances N] [--mix-utterances N] [--scratch-hours H] [--seed S] [--jobs N]
+       [--sizes '100 500 1000 2000'] [--utterances N] [--mix-utterances N] [--scratch-hours H] [--seed S] [--jobs N] [--nj N]
 stages: -1 environment, 0 data preparation, 1 scp2jsonl, 2 staged mixes, 3 finetune, 4 decode, 5 score"
 # shellcheck source=tools/parse_options.sh
 . ../../tools/parse_options.sh

@@ -27,10 +27,11 @@ mix_utterances=1200    # of each of the mini corpus' finetuning sets, general an
 scratch_hours=45
 seed=2026              # of the mini corpus' test set
 jobs=$(nproc)
+nj=                    # processes that decode; empty: one a GPU, or one on the CPU
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash egs/slidespeech/run.sh [--stage N] [--stop-stage M] [--corpus mini|L95|S95] [--data-root DIR] [--slides N]
        [--general DIR] [--init sap2|scratch] [--model NAME_OR_DIR] [--prune retrieval|llm|none|joint] [--sizes '20 100 500 2000']
-       [--utterances N] [--mix-utterances N] [--scratch-hours H] [--seed S] [--jobs N]
+       [--utterances N] [--mix-utterances N] [--scratch-hours H] [--seed S] [--jobs N] [--nj N]
 stages: -1 environment, 0 data preparation, 1 scp2jsonl, 2 staged mixes, 3 finetune, 4 decode, 5 score"
 # shellcheck source=tools/parse_options.sh
 . ../../tools/parse_options.sh

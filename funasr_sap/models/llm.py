@@ -29,7 +29,11 @@ def build_llm(
     if unknown:
         raise ConfigError(f"llm_conf: {type(config).__name__} has no field {', '.join(map(repr, unknown))}")
     config = AutoConfig.for_model(model_type, **{"vocab_size": vocab_size, **conf})
-    llm = AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
+    try:
+        llm = AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
+    except (ImportError, ValueError) as error:  # flash-attention that is not installed, an unknown name
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"llm_conf.attn_implementation: {attn_implementation!r}: {reason}") from None
     llm.set_output_embeddings(OutputLayer.from_linear(llm.get_output_embeddings()))
     return llm
 

@@ -210,8 +210,8 @@ class BaseTrainer(trainer_ds.Trainer):
         """
         step = None if step is None else step_in_epoch  # FunASR's step counts from the last resumption
         if self.use_deepspeed:
-            places = {"step": step, "step_in_epoch": step_in_epoch}
-            super().save_checkpoint(epoch, None, model, optim, scheduler, scaler, **places | kwargs)
+            state = {"model": model, "optim": optim, "scheduler": scheduler, "scaler": scaler}
+            super().save_checkpoint(epoch, step=step, step_in_epoch=step_in_epoch, **state, **kwargs)
             return
         state = {
             "epoch": epoch,

@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from transformers.utils import is_flash_attn_2_available
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.parts import parameter_table
@@ -50,7 +51,14 @@ def test_one_step_changes_exactly_what_is_declared(make_model, make_batch, token
 
 
 def test_frozen_parts_keep_no_activations(make_model, make_batch):
-    batch = make_batch([7, 0])
+    batch, saved = make_batch([7, 0]), {}
+    for freeze in (False, True):
+        model, sizes = make_model(audio_encoder_conf={"freeze": freeze}, specaug=None).train(), []
+        count = lambda x, sizes=sizes: sizes.append(x.numel()) or x  # noqa: E731
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+            model.encode(batch["speech"], batch["speech_lengths"])
+        saved[freeze] = sum(sizes)
+    assert saved[True] < saved[False] / 2  # what is left belongs to the adaptor and the CTC head
     model = make_model(audio_encoder_conf={"freeze": True}, audio_adaptor_conf={"freeze": True}).train()
     encoded = model.encode(batch["speech"], batch["speech_lengths"])
     assert not encoded.frames.requires_grad
@@ -73,6 +81,19 @@ def test_recomputed_layers_give_the_same_gradients(part, make_model, make_batch)
         model(**batch)[0].backward()
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_implementations_of_attention_agree(make_model, make_batch):
+    batch, losses = make_batch([7, 0]), []
+    for name in ("sdpa", "eager"):
+        model = make_model(llm_conf={"attn_implementation": name}, task_weights=TASKS)
+        assert model.llm.config._attn_implementation == name
+        losses.append(model(**batch)[0])
+    torch.testing.assert_close(*losses)
+    for name in ("flash_attention_2", "flesh"):
+        if name == "flesh" or not is_flash_attn_2_available():
+            with pytest.raises(ConfigError, match=f"llm_conf.attn_implementation: '{name}': "):
+                make_model(llm_conf={"attn_implementation": name})
 
 
 def test_fresh_adapters_change_nothing_and_their_checkpoint_has_published_names(make_model, make_batch):
