@@ -36,9 +36,11 @@ class Row:
     batch_size: int
     distractors: int
     prune: str = "retrieval"
+    use_llm: bool = True
 
     def __str__(self):
-        return f"batch {self.batch_size}, N = {self.distractors}, {self.prune}"
+        way = self.prune if self.use_llm else "no LLM"
+        return f"batch {self.batch_size}, N = {self.distractors}, {way}"
 
 
 ROWS = (
@@ -50,6 +52,7 @@ ROWS = (
     Row(16, 100, "llm"),
     Row(16, 500),
     Row(16, 2000),
+    Row(16, 100, use_llm=False),
 )
 
 
@@ -93,7 +96,11 @@ def measure(model, folder: Path, arguments) -> tuple[dict[Row, float], float]:
         ]
         started = time.perf_counter()
         model.generate(
-            [wavs[utt_id] for utt_id in texts], hotwords=lists, batch_size=row.batch_size, prune=row.prune
+            [wavs[utt_id] for utt_id in texts],
+            hotwords=lists,
+            batch_size=row.batch_size,
+            prune=row.prune,
+            use_llm=row.use_llm,
         )
         if number >= len(ROWS):
             best[row] = min(best.get(row, float("inf")), time.perf_counter() - started)

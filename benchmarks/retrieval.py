@@ -93,7 +93,7 @@ def _query(sap2, each, offered):
         [offered],
         sap2.word_start,
         top=TOP,
-        threshold=float("-inf"),
+        threshold=0.0,
         calibration=sap2.calibration,
     )
     return [offered.words[place] for place in found.index[0]], 1e3 * (time.thread_time() - started)

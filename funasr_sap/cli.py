@@ -40,8 +40,9 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +device=NAME         cpu, cuda:0, ...
   +language=en|zh      language of the prompts
   +top=N               keywords kept by retrieval
-  +threshold=X         least acoustic evidence of a kept keyword, in nats a piece
-  +repair=false        write no keyword over words that look like it
+  +threshold=X         least confidence of a kept keyword, from 0 to 1
+  +use_llm=false       take what the CTC head hears, with its keywords repaired; faster, less accurate
+  +repair=false        write no keyword that the LLM did not write
   +guards=false        believe every transcript; see docs/architecture.md
   +boost=X             strength of shallow fusion with the kept keywords (1; 0 turns it off)
 

@@ -34,6 +34,7 @@ def recognise(
     boost: float | None = None,
     guards: dict | bool | None = None,
     repair: bool | None = None,
+    use_llm: bool | None = None,
     fs: int | None = None,
     index_dir: str | None = None,
     bf16: bool = False,
@@ -55,9 +56,10 @@ def recognise(
         itn: inverse text normalisation, where the prompt can ask for it (style fun_asr_nano); otherwise the
             model writes what it was trained on, and True only warns.
         top: keywords kept at most.
-        threshold: least evidence of a kept keyword, in nats a piece.
+        threshold: least confidence of a kept keyword, in [0, 1].
         boost: see ``DecodingOptions``.
-        repair: False writes no keyword over similar words; see ``Repair``.
+        repair: False writes no keyword that the LLM did not write; see ``Repair``.
+        use_llm: False takes the CTC head's transcript, repaired, and asks no LLM: faster, less accurate.
         guards: False for none, or some of the model's own in other settings; see ``Guards``.
         fs: Hz of bare samples.
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
@@ -74,7 +76,9 @@ def recognise(
     if itn and not model.prompts.asks_for_itn:
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
-    options = decoding_options(model, frontend, prune, language, itn, top, threshold, boost, guards, repair)
+    options = decoding_options(
+        model, frontend, prune, language, itn, top, threshold, boost, guards, repair, use_llm
+    )
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
@@ -106,6 +110,7 @@ def decoding_options(
     boost=None,
     guards=None,
     repair=None,
+    use_llm=None,
 ) -> DecodingOptions:
     """Complete the user's options by the model's own; see ``recognise``."""
     is_named = language not in (None, "auto")
@@ -119,6 +124,7 @@ def decoding_options(
         boost=1.0 if boost is None else boost,
         guards=choose_guards(model.guards, guards),
         repair=True if repair is None else repair,
+        use_llm=True if use_llm is None else use_llm,
         frame_ms=frontend.frame_shift * frontend.lfr_n,
     )
 

@@ -43,9 +43,9 @@ def small_config(**changes) -> dict:
     }
     config["audio_adaptor_conf"] |= {"hidden_dim": 32}
     # Not what the embedded model is tuned to.
-    config["retrieval_conf"] |= {"top": 5, "threshold": -3.0}
+    config["retrieval_conf"] |= {"top": 5, "threshold": 0.0}
     config["boost_conf"] |= {"start": 0.0, "inside": 2.0}
-    config["repair_conf"] = {"similarity": 101}
+    config["repair_conf"] = {"confidence": 2.0}
     config["guard_conf"] = {"repetition": 0, "compression": 0, "shortest": 0}  # it writes nonsense
     config["llm_conf"] |= {
         "hidden_size": 32,

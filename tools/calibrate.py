@@ -4,14 +4,15 @@ r"""Fit the confidence of retrieval to a model: of the keywords that get 0.9, ni
 python tools/calibrate.py --model-dir exp/my_model --data-dir data/dev --distractors data/words.txt --write
 
 The data directory has `wav.scp`, `text` and `keywords`; use speech that the model was not trained on. Lists
-of all sizes are made of its keywords and of the distractors. The result is YAML for `retrieval_conf` of the
-model's config.yaml, and with --write it is put there. A table on stderr tells how well the confidence holds
-on the half of the utterances that it was not fitted to.
+of all sizes are made of its keywords and of the distractors, and as many of distractors alone. The result
+is YAML for `retrieval_conf` of the model's config.yaml, and with --write it is put there. A table on stderr
+tells how well the confidence holds on the half of the utterances that it was not fitted to.
 """
 
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import logging
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ import yaml
 from funasr_sap.data.files import atomic_write
 from funasr_sap.tool import run
 
-SIZES = (20, 100, 1_000, 10_000, 100_000)
+SIZES = (5, 20, 100, 1_000, 10_000, 100_000)
 
 
 def main(argv=None):
@@ -59,9 +60,11 @@ def _collect(model, arguments):
     else:
         words = rare_vocabulary("train", 2 * max(arguments.sizes), lang=sap2.language)
     parts = []
-    for num in arguments.sizes:
+    # A list may be of another talk: half of the lists have no word that is spoken.
+    unlisted = [dataclasses.replace(each, keywords=[]) for each in heard]
+    for num, listed in itertools.product(arguments.sizes, (heard, unlisted)):
         options = {"num": num, "reward": arguments.reward, "seed": arguments.seed}
-        parts.append(collect_evidence(heard, sap2.tokenizer, sap2.word_start, words, **options))
+        parts.append(collect_evidence(listed, sap2.tokenizer, sap2.word_start, words, **options))
         logging.info("N = %d: %d of %d keywords found are spoken", num, parts[-1][1].sum(), len(parts[-1][1]))
     columns = {name: np.concatenate([each[name] for each, _ in parts]) for name in parts[0][0]}
     return columns, np.concatenate([spoken for _, spoken in parts])

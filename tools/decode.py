@@ -16,7 +16,18 @@ from dataclasses import dataclass
 
 from funasr_sap.tool import option, parse_overrides, run
 
-MODEL_OPTIONS = ("language", "itn", "prune", "top", "threshold", "boost", "guards", "repair", "index_dir")
+MODEL_OPTIONS = (
+    "language",
+    "itn",
+    "prune",
+    "top",
+    "threshold",
+    "boost",
+    "guards",
+    "repair",
+    "use_llm",
+    "index_dir",
+)
 MODEL_OPTIONS += ("bf16", "fp16")
 
 
@@ -40,12 +51,13 @@ class DecodeOptions:
     itn: bool | None = option("true writes numbers in digits, where the model can", None)
     prune: str | None = option("SAP²: retrieval, llm, none or joint (its default: retrieval)", None)
     top: int | None = option("SAP²: keywords kept by retrieval", None)
-    threshold: float | None = option("SAP²: least acoustic evidence of a kept keyword, nats a piece", None)
+    threshold: float | None = option("SAP²: least confidence of a kept keyword, from 0 to 1", None)
     boost: float | None = option(
         "SAP²: strength of shallow fusion with the kept keywords; 0 turns it off", None
     )
     guards: bool | None = option("SAP²: false believes every transcript", None)
-    repair: bool | None = option("SAP²: false writes no keyword over words that look like it", None)
+    repair: bool | None = option("SAP²: false writes no keyword that the LLM did not write", None)
+    use_llm: bool | None = option("SAP²: false takes the CTC head's transcript, repaired", None)
     index_dir: str | None = option("SAP²: folder that keeps the indexes of long biasing lists", None)
     bf16: bool | None = option("SAP²: multiply matrices in bf16", None)
     fp16: bool | None = option("SAP²: multiply matrices in fp16", None)

@@ -50,11 +50,11 @@ finetune() {
   bash "$tools"/auto_finetune.sh --model "$1" --staged-data "$data.staged" --output-dir "$exp" "${@:2}"
 }
 
-# decode SET OUTPUT [LIST]: stage 4, one test set, with biasing lists where they are given; goes on where it was
-# interrupted.
+# decode SET OUTPUT [LIST [OVERRIDES...]]: stage 4, one test set, with biasing lists where they are given; goes on
+# where it was interrupted.
 decode() {
   local set=$1 output=$2 context=() processes=()
-  if [ $# -gt 2 ]; then context=(++biasing_list="$3" ++prune="$prune"); fi
+  if [ $# -gt 2 ]; then context=(++biasing_list="$3" ++prune="$prune" "${@:4}"); fi
   if [ -n "${nj:-}" ]; then processes=(++nj="$nj"); fi
   once "$output/.decoded" "$PYTHON" "$tools"/decode.py ++model_dir="$model" ++scp_file="$set/wav.scp" \
     ++output_dir="$output" "${context[@]}" "${processes[@]}"

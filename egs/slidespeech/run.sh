@@ -23,6 +23,7 @@ model=                 # decode with this model, such as sap2, and finetune none
 prune=retrieval        # retrieval | llm | none | joint
 sizes="20 100 500 2000"
 utterances=1000        # of the mini corpus' test set
+references=true        # of the mini corpus: also decode what the sizes are compared with, see stage 5
 mix_utterances=1200    # of each of the mini corpus' finetuning sets, general and domain
 scratch_hours=45
 seed=2026              # of the mini corpus' test set
@@ -31,7 +32,7 @@ nj=                    # processes that decode; empty: one a GPU, or one on the 
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash egs/slidespeech/run.sh [--stage N] [--stop-stage M] [--corpus mini|L95|S95] [--data-root DIR] [--slides N]
        [--general DIR] [--init sap2|scratch] [--model NAME_OR_DIR] [--prune retrieval|llm|none|joint] [--sizes '20 100 500 2000']
-       [--utterances N] [--mix-utterances N] [--scratch-hours H] [--seed S] [--jobs N] [--nj N]
+       [--references true|false] [--utterances N] [--mix-utterances N] [--scratch-hours H] [--seed S] [--jobs N] [--nj N]
 stages: -1 environment, 0 data preparation, 1 scp2jsonl, 2 staged mixes, 3 finetune, 4 decode, 5 score"
 # shellcheck source=tools/parse_options.sh
 . ../../tools/parse_options.sh
@@ -44,6 +45,9 @@ case $init in sap2 | scratch) ;; *) die "unknown --init '$init'; expected sap2 o
 # shellcheck source=egs/slidespeech/path.sh
 . ./path.sh
 data=data/$corpus
+if [ "$corpus" != mini ]; then references=false; fi
+wrong=1000             # words of a list of wrong words alone
+huge=200000            # distractors of one list for all utterances
 exp=exp/$corpus
 
 if at -1; then
@@ -64,6 +68,10 @@ if at 0; then
     once "$data/test/.biasing_list.N$n" "$PYTHON" "$tools"/make_biasing_lists.py --keywords "$data/test/keywords" \
       --text "$data/test/text" --distractors "$data/distractors" --num "$n" --output "$data/test/biasing_list.N$n"
   done
+  if $references; then
+    # shellcheck source=egs/slidespeech/local/reference_lists.sh
+    . local/reference_lists.sh
+  fi
 fi
 
 if at 1; then
@@ -104,6 +112,11 @@ if at 4; then
   decode "$test" "$decoded/N0"
   if [ -n "$slide_list" ]; then decode "$test" "$decoded/slides$slides" "$slide_list"; fi
   for n in $sizes; do decode "$test" "$decoded/N$n" "$test/biasing_list.N$n"; done
+  if $references; then
+    for kind in true wrong huge; do decode "$test" "$decoded/$kind" "$test/biasing_list.$kind"; done
+    for n in $sizes; do decode "$test" "$decoded/rule.N$n" "$test/biasing_list.N$n" ++use_llm=false; done
+    decode "$test" "$decoded/rule.N0" "$test/keywords.none" ++use_llm=false
+  fi
 fi
 
 if at 5; then
@@ -114,6 +127,14 @@ if at 5; then
     # By the same biased words as the other rows: more slides offer more words that are spoken.
     score "$test" "$decoded/slides$slides" "$test/keywords"
     rows+=(--row "slides: $slides=$decoded/slides$slides/score.json")
+  fi
+  if $references; then
+    # The true words alone; wrong words alone; one list for all; and the CTC head's transcripts, repaired.
+    score_as() { score "$test" "$decoded/$1" "$test/keywords"; rows+=(--row "$2=$decoded/$1/score.json"); }
+    score_as true "true words only"
+    score_as wrong "$wrong wrong words"
+    score_as huge "N = $huge, shared"
+    for n in 0 $sizes; do score_as "rule.N$n" "no LLM, N = $n"; done
   fi
   tabulate "$test" "$decoded"
 fi

@@ -32,12 +32,12 @@ class Calibration:
     """
 
     reward: float = 4.0
-    bias: float = 5.2
-    score: float = 0.304
-    pieces: float = 1.28
-    goes_on: float = -1.5
-    share: float = 0.377
-    size: float = -1.77
+    bias: float = 3.72
+    score: float = 0.355
+    pieces: float = 1.51
+    goes_on: float = -2.04
+    share: float = 0.209
+    size: float = -1.96
 
     SIGNS = {"score": 1, "pieces": 1, "goes_on": -1, "share": 1, "size": -1}  # noqa: RUF012
 

@@ -19,6 +19,7 @@ from funasr_sap.context import phonetics
 from funasr_sap.context.alignment import IMPOSSIBLE, Alignment, align_keywords
 from funasr_sap.context.biasing_list import BiasingList, pad_ids, pad_lists
 from funasr_sap.context.calibration import Calibration, log_share
+from funasr_sap.errors import ConfigError
 
 # From this many keywords on, searching the index takes less time than aligning all.
 INDEXED_FROM = 2_048
@@ -36,7 +37,7 @@ class Shortlist:
         index: (B, K) positions in the biasing list.
         mask: (B, K) bool, True = a keyword was kept here.
         confidence: (B, K) in [0, 1], the probability that the keyword is spoken; see ``Calibration``.
-        features: (B, K, 5) the evidence that the LLM is given; see ``evidence_features``.
+        features: (B, K, 6) the evidence that the LLM is given; see ``evidence_features``.
     """
 
     index: torch.Tensor
@@ -44,7 +45,7 @@ class Shortlist:
     confidence: torch.Tensor
     features: torch.Tensor
 
-    NUM_FEATURES = 5
+    NUM_FEATURES = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,7 @@ def retrieve(
         lists: B biasing lists, at least one keyword in all.
         word_start: (V,) bool, True = the piece begins a word.
         top: keywords kept at most, K.
-        threshold: least score per piece, in nats.
+        threshold: least confidence.
         calibration: from evidence to probability.
         blank: the CTC blank's id.
 
@@ -104,7 +105,7 @@ def retrieve_by_sound(
     lists: list[BiasingList],
     *,
     top: int,
-    threshold: float = -2.0,
+    threshold: float = 0.2,
     calibration: Calibration = BY_SOUND,
 ) -> Shortlist:
     """Retrieve without a CTC head: by how well the sounds of first transcripts support each keyword.
@@ -113,7 +114,7 @@ def retrieve_by_sound(
         texts: B transcripts.
         lists: B biasing lists, at least one keyword in all.
         top: keywords kept at most, K.
-        threshold: least score per sound, in nats.
+        threshold: least confidence.
         calibration: from evidence to probability.
     """
     sounds = {id(each): each.by_sound for each in lists}  # one object where the list is one
@@ -186,29 +187,29 @@ def cut(evidence: Evidence, top: int, threshold: float, calibration: Calibration
     """Keep the most probable keywords; for the arguments see ``retrieve``."""
     score, pieces = evidence.found.score, evidence.pieces
     odds = calibration.log_odds(score, pieces, evidence.goes_on, evidence.share, evidence.size)
-    supported = (pieces > 0) & (score / pieces.clamp(min=1) > threshold)
-    # What is dropped takes no other's place.
-    ranks = torch.where(supported, odds, odds.clamp(max=0) + IMPOSSIBLE)
-    best = ranks.topk(min(top, odds.shape[1]), dim=1).indices
-    index, mask, odds, pieces, goes_on = (
-        field.gather(1, best) for field in (evidence.index, supported, odds, pieces, evidence.goes_on)
-    )
-    features = evidence_features(_choose(evidence.found, best), pieces.clamp(min=1), goes_on)
-    return Shortlist(index, mask, odds.sigmoid(), features)
+    odds = torch.where(pieces > 0, odds, odds.clamp(max=0) + IMPOSSIBLE)  # padding stands last
+    odds, best = odds.topk(min(top, odds.shape[1]), dim=1)
+    index, pieces, goes_on = (field.gather(1, best) for field in (evidence.index, pieces, evidence.goes_on))
+    features = evidence_features(_choose(evidence.found, best), pieces.clamp(min=1), goes_on, odds)
+    confidence = odds.sigmoid()
+    return Shortlist(index, (pieces > 0) & (confidence >= threshold), confidence, features)
 
 
-def evidence_features(found: Alignment, lengths: torch.Tensor, goes_on: torch.Tensor) -> torch.Tensor:
+def evidence_features(
+    found: Alignment, lengths: torch.Tensor, goes_on: torch.Tensor, odds: torch.Tensor
+) -> torch.Tensor:
     """Describe the evidence of the shortlisted keywords to the LLM.
 
     Args:
         found: their alignments, fields (B, K).
         lengths: (B, K) pieces of each.
         goes_on: (B, K) bool, True = the word that was heard goes on where the keyword ends.
+        odds: (B, K) log odds that the keyword is spoken.
 
     Returns:
-        (B, K, 5): score per piece, total score, margin of the score per piece over the best other
-        shortlisted keyword that overlaps it in time, length in pieces, and ``goes_on``. Scaled to about
-        unit range.
+        (B, K, 6): score per piece, total score, margin of the score per piece over the best other
+        shortlisted keyword that overlaps it in time, length in pieces, ``goes_on`` and log odds. Scaled
+        to about unit range.
     """
     per_piece = found.score / lengths
     overlaps = _overlaps(found.start, found.end)
@@ -220,8 +221,20 @@ def evidence_features(found: Alignment, lengths: torch.Tensor, goes_on: torch.Te
         (per_piece.clamp(min=-8.0) - rival) / 4,
         lengths.to(per_piece.dtype) / 4,
         goes_on.to(per_piece.dtype),
+        odds.clamp(-8.0, 8.0) / 4,
     )
     return torch.stack(columns, -1)
+
+
+def check_threshold(value) -> float:
+    """Return ``value`` where it is a confidence.
+
+    Raises:
+        ConfigError: where it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigError(f"threshold: expected a confidence from 0 to 1, got {value!r}")
+    return value
 
 
 def _choose(found: Alignment, index: torch.Tensor) -> Alignment:

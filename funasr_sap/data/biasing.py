@@ -113,6 +113,31 @@ def make_biasing_lists(
     return lists
 
 
+def make_shared_list(
+    keywords: Mapping[str, Sequence[str]],
+    pool: Sequence[str],
+    num: int,
+    seed: int = 0,
+    texts: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Draw one biasing list for all utterances: the rare words of all, and distractors that nobody says.
+
+    Args:
+        keywords: the rare words of each utterance.
+        pool: words to draw distractors from.
+        num: how many distractors.
+        seed: of the drawing.
+        texts: reference transcripts.
+
+    Raises:
+        DataError: the pool is too small.
+    """
+    rare_words = [word for words in keywords.values() for word in words]
+    longest = max((len(_TOKEN.findall(word)) for word in pool), default=0)
+    spoken = spoken_phrases([*rare_words, *(texts or {}).values()], longest)
+    return draw_biasing_list(rare_words, pool, num, random.Random(seed), spoken)
+
+
 def spoken_phrases(texts: Iterable[str], longest: int) -> set[str]:
     """Collect what occurs in texts: words, and runs of up to ``longest`` words (or Chinese characters)."""
     phrases: set[str] = set()

@@ -7,12 +7,13 @@ import torch
 from transformers import LogitsProcessorList
 
 from funasr_sap.context.biasing_list import BiasingList, encode_keyword
+from funasr_sap.context.retrieval import check_threshold
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.boosting import KeywordBoost
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.prompt_room import answer_limits, check_room
 from funasr_sap.models.speech import BLANK
-from funasr_sap.models.timestamps import WORD, word_timestamps
+from funasr_sap.models.timestamps import WORD, log_likelihood, word_timestamps
 
 TEMPERATURES = (0.4, 0.8)  # of what is tried where greedy decoding loops
 PRUNE_MODES = ("llm", "retrieval", "none", "joint")
@@ -30,10 +31,11 @@ class DecodingOptions:
         itn: ask for written forms (digits, punctuation); None for the model's own. Few prompts can ask.
         name_language: name the language in the prompt; None for the model's own.
         top: keywords kept by retrieval at most; None for the model's own.
-        threshold: least CTC score of a kept keyword, in nats a piece; None for the model's own.
+        threshold: least confidence of a kept keyword, in [0, 1]; None for the model's own.
         boost: strength of shallow fusion with the kept keywords, times the model's own; 0 turns it off.
         guards: the transcripts that are not believed; None for the model's own.
-        repair: write keywords that are surely spoken over words that look like them; see ``Repair``.
+        repair: write keywords that are surely spoken over what stands in their place; see ``Repair``.
+        use_llm: False takes what the CTC head hears for the transcript; repair still writes keywords into it.
         frame_ms: milliseconds an encoder frame.
     """
 
@@ -46,17 +48,21 @@ class DecodingOptions:
     boost: float = 1.0
     guards: Guards | None = None
     repair: bool = True
+    use_llm: bool = True
     frame_ms: float = 60.0
 
     def __post_init__(self):
         if self.prune not in PRUNE_MODES:
             raise ConfigError(f"prune: expected one of {', '.join(PRUNE_MODES)}, got {self.prune!r}")
+        if not self.use_llm and self.prune != "retrieval":
+            raise ConfigError(f"use_llm=false goes with prune=retrieval, got prune={self.prune}")
         if self.top is not None and (not isinstance(self.top, int) or self.top < 1):
             raise ConfigError(f"top: expected a whole number of keywords above 0, got {self.top!r}")
-        if self.threshold is not None and not isinstance(self.threshold, int | float):
-            raise ConfigError(f"threshold: expected a number, in nats a piece, got {self.threshold!r}")
-        if not isinstance(self.repair, bool):
-            raise ConfigError(f"repair: expected true or false, got {self.repair!r}")
+        if self.threshold is not None:
+            check_threshold(self.threshold)
+        for name in ("repair", "use_llm"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
         if not isinstance(self.boost, int | float) or self.boost < 0:
             raise ConfigError(f"boost: expected a number from 0, got {self.boost!r}")
         if self.itn is not None and not isinstance(self.itn, bool):
@@ -96,13 +102,10 @@ def decode(
         options: how to decode.
 
     Raises:
-        ConfigError: for a model whose training left the LLM out; with prune="none", for lists that are too
-            long for the LLM.
+        ConfigError: for a part that the model lacks or whose training left it out; with prune="none", for
+            lists that are too long for the LLM.
     """
-    if model.llm_weight == 0:
-        raise ConfigError(
-            "model_conf.llm_weight is 0: this model's LLM was not trained; decode with one that was"
-        )
+    _check_parts(model, options)
     model = model.asking(itn=options.itn, name_language=options.name_language)
     encoded = model.encode(speech, speech_lengths)
     if options.prune == "none":
@@ -110,18 +113,41 @@ def decode(
     shortlist, columns = _retrieve(model, encoded, lists, options)
     if options.prune == "llm" and any(columns):
         columns = _prune(model, encoded, lists, shortlist, columns, options)
-    drafts = _transcribe(model, encoded, lists, shortlist, columns, options)
+    transcribe = _transcribe_safely if options.use_llm else _transcribe_by_ctc
+    drafts = transcribe(model, encoded, lists, shortlist, columns, options)
     hypotheses = []
-    for row, draft in enumerate(drafts):
-        one = model, _row(encoded, row), lists[row : row + 1], _row(shortlist, row)
-        text, wanted, refused = _guard(*one, *draft, options)
+    for row, (text, wanted, refused) in enumerate(drafts):
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
         if options.repair:
-            text = model.repair(text, words, scores)
+            text = model.repair(text, words, scores, _likelihood(model, encoded, row))
         times = _timestamps(model, encoded, row, text, options.frame_ms)
         hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
     return hypotheses
+
+
+def _check_parts(model, options):
+    if options.use_llm and model.llm_weight == 0:
+        raise ConfigError(
+            "model_conf.llm_weight is 0: this model's LLM was not trained; decode with one that was, or with "
+            "use_llm=false"
+        )
+    if not options.use_llm and model.ctc is None:
+        raise ConfigError("use_llm=false: this model has no CTC head (ctc: null); leave use_llm out")
+
+
+def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
+    """Transcribe by the LLM, each utterance again where a guard refuses: text, columns, guards."""
+    drafts = _transcribe(model, encoded, lists, shortlist, columns, options)
+    for row, draft in enumerate(drafts):
+        one = model, _row(encoded, row), lists[row : row + 1], _row(shortlist, row)
+        yield _guard(*one, *draft, options)
+
+
+def _transcribe_by_ctc(model, encoded, lists, shortlist, columns, options):
+    """Take what the CTC head hears, with all keywords that were retrieved: text, columns, no guards."""
+    for row, wanted in enumerate(columns):
+        yield _hear(model, _row(encoded, row)), wanted, []
 
 
 def _row(batch, row):
@@ -137,7 +163,7 @@ def _row(batch, row):
 def _retrieve(model, encoded, lists, options):
     """Cut the lists; the kept columns of the shortlist stand in the order of the biasing list."""
     if options.prune == "none":
-        shortlist = model.retrieve(encoded, lists, top=max(map(len, lists)), threshold=float("-inf"))
+        shortlist = model.retrieve(encoded, lists, top=max(map(len, lists)), threshold=0.0)
     else:
         shortlist = model.retrieve(encoded, lists, top=options.top, threshold=options.threshold)
     if shortlist is None:
@@ -282,6 +308,16 @@ def _answer(
     return [
         text if heard else "" for text, heard in zip(answers, encoded.audio_mask.any(1).tolist(), strict=True)
     ]
+
+
+def _likelihood(model, encoded, row):
+    """How an utterance's words are scored by the CTC head, if there is one."""
+    if encoded.log_probs is None:
+        return None
+    log_probs = encoded.log_probs[row, : int(encoded.frame_mask[row].sum())]
+    return lambda words: log_likelihood(
+        log_probs, [piece for word in words for piece in encode_keyword(model.tokenizer, word)]
+    )
 
 
 def _timestamps(model, encoded, row, text, frame_ms):

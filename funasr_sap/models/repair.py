@@ -1,53 +1,92 @@
 """Repair: a keyword that is surely spoken takes the place of what the LLM wrote for it."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
 from funasr_sap.models.timestamps import CHINESE
 
-LONGEST = 3  # words that may stand for one keyword
+LONGEST = 3  # words that one keyword may take the place of
+EDGE = 1e-4  # a confidence is rounded to this, and its log odds stay finite
 
 
 @dataclass(frozen=True)
 class Repair:
-    """Which keywords are written over similar words.
+    """Which missing keywords are written, and where.
+
+    A keyword goes where the CTC head likes the whole transcript best: over one to three words, or between
+    two. It is written if ``margin`` + ``slope`` · log odds of its confidence outweighs the nats that this
+    costs.
+    Without a CTC head it goes over the words that look most like it.
 
     Attributes:
         confidence: least confidence of a keyword; above 1 repairs nothing.
-        similarity: least similarity of the words it replaces, from 0 to 100 (``rapidfuzz.fuzz.ratio``).
+        margin: nats that a keyword with even odds may cost.
+        slope: nats more for each nat of log odds.
+        similarity: without a CTC head, least similarity of the words it replaces, from 0 to 100
+            (``rapidfuzz.fuzz.ratio``).
     """
 
-    confidence: float = 0.5
+    confidence: float = 0.05
+    margin: float = 15.0
+    slope: float = 4.0
     similarity: float = 60.0
 
-    def __call__(self, text: str, keywords: Sequence[str], scores: Sequence[float]) -> str:
-        """Write the missing keywords over the words most like them, the surest keyword first.
+    def __call__(
+        self,
+        text: str,
+        keywords: Sequence[str],
+        scores: Sequence[float],
+        likelihood: Callable[[list[str]], float] | None = None,
+    ) -> str:
+        """Write the missing keywords, the surest first, none over the only mention of another.
 
         Args:
             text: a transcript; words between spaces, so Chinese keywords are left out.
             keywords: the kept keywords.
             scores: their confidence.
+            likelihood: gives the log likelihood of words by the CTC head, in nats; None without one.
         """
-        words, kept = text.split(), {keyword.casefold() for keyword in keywords}
+        words = text.split()
+        if not words:  # no speech, no keyword
+            return text
         for score, keyword in sorted(zip(scores, keywords, strict=True), reverse=True):
-            written = f" {' '.join(words)} ".casefold()
-            if score < self.confidence or f" {keyword} ".casefold() in written or CHINESE.search(keyword):
+            if score < self.confidence or _has(words, keyword) or CHINESE.search(keyword):
                 continue
-            similarity, start, end = _most_similar(words, keyword.casefold(), kept)
-            if similarity >= self.similarity:
-                words[start:end] = keyword.split()
+            written = [other for other in keywords if _has(words, other)]
+            drafts = [
+                (draft, stretch)
+                for draft, stretch in _drafts(words, keyword)
+                if all(_has(draft, other) for other in written)
+            ]
+            if likelihood is None:
+                worth, draft = max((_similarity(each[1], keyword), each[0]) for each in drafts)
+                wanted = self.similarity
+            else:
+                worth, draft = max((likelihood(each[0]), each[0]) for each in drafts)
+                wanted = likelihood(words) - self._allowance(score)
+            if worth >= wanted > -math.inf:
+                words = draft
         return " ".join(words)
 
+    def _allowance(self, score: float) -> float:
+        """What writing a keyword may cost, in nats."""
+        score = min(max(score, EDGE), 1 - EDGE)
+        return self.margin + self.slope * math.log(score / (1 - score))
 
-def _most_similar(words: list[str], keyword: str, kept: set[str]) -> tuple[float, int, int]:
-    """Find the stretch that looks most like a keyword: similarity, its first word, the one after it."""
-    best = (0.0, 0, 0)
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
-            stretch = [word.casefold() for word in words[start:end]]
-            if kept.intersection(stretch):
-                break
-            best = max(best, (fuzz.ratio("".join(stretch), keyword.replace(" ", "")), start, end))
-    return best
+
+def _drafts(words: list[str], keyword: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Write a keyword everywhere, over up to ``LONGEST`` words: the new words, and those replaced."""
+    for start in range(len(words) + 1):
+        for end in range(start, min(start + LONGEST, len(words)) + 1):
+            yield words[:start] + keyword.split() + words[end:], words[start:end]
+
+
+def _has(words: list[str], keyword: str) -> bool:
+    return f" {keyword} ".casefold() in f" {' '.join(words)} ".casefold()
+
+
+def _similarity(stretch: list[str], keyword: str) -> float:
+    return fuzz.ratio("".join(stretch).casefold(), keyword.casefold().replace(" ", ""))

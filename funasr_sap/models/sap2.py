@@ -20,7 +20,7 @@ from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import PromptBatch, PromptTemplate
-from funasr_sap.context.retrieval import Shortlist, retrieve, retrieve_by_sound
+from funasr_sap.context.retrieval import Shortlist, check_threshold, retrieve, retrieve_by_sound
 from funasr_sap.errors import ConfigError
 from funasr_sap.models import construction
 from funasr_sap.models.adapting import adapt, truncate
@@ -55,8 +55,8 @@ class SAP2(nn.Module):
         context_pooling_conf: ``window``, ``num_heads``, ``mode``; its ``freeze`` is for the evidence too.
         backbone: published weights of encoder, adaptor and LLM: a path, or a name at ``hub``.
         hub: "ms" (ModelScope) or "hf" (Hugging Face).
-        retrieval_conf: ``top`` keywords kept, ``threshold`` in nats a piece, ``calibration`` of the evidence
-            (``Calibration``).
+        retrieval_conf: ``top`` keywords kept, ``threshold``, their least confidence, ``calibration`` of the
+            evidence (``Calibration``).
         boost_conf: ``start``, ``inside`` and ``power`` of shallow fusion; see ``KeywordBoost``.
         guard_conf: what transcripts are not believed; see ``Guards``.
         repair_conf: which keywords are written over similar words; see ``Repair``.
@@ -158,7 +158,7 @@ class SAP2(nn.Module):
         style = {key: prompt_conf[key] for key in ("style", "itn", "name_language") if key in prompt_conf}
         self.prompts = PromptTemplate(self.tokenizer, **style)
         self.top = retrieval_conf.get("top", 5)
-        self.threshold = retrieval_conf.get("threshold", -3.0)
+        self.threshold = check_threshold(retrieval_conf.get("threshold", 0.2))
         self.calibration = build("calibration", Calibration, retrieval_conf.get("calibration"))
         self.language = prompt_conf.get("language", "en")
         self.task_weights = dict(task_weights or {"transcribe": 1.0})

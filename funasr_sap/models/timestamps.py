@@ -1,6 +1,7 @@
-"""Word times by CTC forced alignment of the final text."""
+"""CTC forced alignment of a text: the times of its words, and how likely it is."""
 
 import itertools
+import math
 import re
 
 import torch
@@ -27,12 +28,9 @@ def word_timestamps(
         [start, end] in ms for each word; empty when the text has more pieces than the speech has frames.
     """
     pieces = [piece for word in words for piece in word]
-    needed = len(pieces) + sum(a == b for a, b in itertools.pairwise(pieces))
-    if not pieces or needed > len(log_probs):
+    if not pieces or not _fits(pieces, log_probs):
         return []
-    target = torch.tensor([pieces], dtype=torch.int32, device=log_probs.device)
-    path, scores = torchaudio.functional.forced_align(log_probs[None].float(), target, blank=blank)
-    spans = torchaudio.functional.merge_tokens(path[0], scores[0], blank=blank)
+    spans = torchaudio.functional.merge_tokens(*_align(log_probs, pieces, blank), blank=blank)
     times, first, end = [], 0, 0
     for word in words:
         last = first + len(word)
@@ -41,3 +39,28 @@ def word_timestamps(
         times.append([start, end])
         first = last
     return times
+
+
+def log_likelihood(log_probs: torch.Tensor, pieces: list[int], blank: int = 0) -> float:
+    """Score a text by its best CTC path, in nats; minus infinity if it has more pieces than fit the frames.
+
+    Args:
+        log_probs: (frames, V) CTC log posteriors of one utterance, without padding.
+        pieces: its piece ids.
+        blank: the CTC blank's id.
+    """
+    if not pieces:
+        return float(log_probs[:, blank].sum())
+    return float(_align(log_probs, pieces, blank)[1].sum()) if _fits(pieces, log_probs) else -math.inf
+
+
+def _fits(pieces: list[int], log_probs: torch.Tensor) -> bool:
+    """Tell whether there are frames enough: one a piece, and a blank between two that are the same."""
+    return len(pieces) + sum(a == b for a, b in itertools.pairwise(pieces)) <= len(log_probs)
+
+
+def _align(log_probs: torch.Tensor, pieces: list[int], blank: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find the best path: its symbols and their log posteriors, (frames,) each."""
+    target = torch.tensor([pieces], dtype=torch.int32, device=log_probs.device)
+    path, scores = torchaudio.functional.forced_align(log_probs[None].float(), target, blank=blank)
+    return path[0], scores[0]

@@ -10,6 +10,7 @@ from funasr_sap.context.alignment import IMPOSSIBLE, Alignment
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.keyword_index import KeywordIndex
 from funasr_sap.context.retrieval import evidence_features, retrieve, weigh_keywords, weigh_lists
+from funasr_sap.errors import ConfigError
 
 BLANK = 0
 REWARD = 4.0
@@ -51,7 +52,7 @@ def full(log_probs):
     return torch.ones(log_probs.shape[:2], dtype=torch.bool)
 
 
-def shortlist(*lists, log_probs=None, frame_mask=None, top=5, threshold=-3.0):
+def shortlist(*lists, log_probs=None, frame_mask=None, top=5, threshold=0.0):
     log_probs = sharp_log_probs(PATH) if log_probs is None else log_probs
     return retrieve(
         log_probs,
@@ -71,7 +72,8 @@ def by_index(found, field):
 
 
 def test_true_keywords_rank_first():
-    found = shortlist(OTHERS[:4] + SPOKEN + OTHERS[4:], threshold=-2.0)
+    log_probs = sharp_log_probs(PATH, confidence=0.9999)
+    found = shortlist(OTHERS[:4] + SPOKEN + OTHERS[4:], log_probs=log_probs, threshold=0.9)
     assert set(found.index[0, :3].tolist()) == {4, 5, 6}
     assert found.mask.tolist() == [[True] * 3 + [False] * 2]
     assert (found.confidence >= 0).all() and (found.confidence <= 1).all()
@@ -87,20 +89,21 @@ def test_a_long_keyword_is_better_evidence_than_a_short_one():
 def test_confidence_is_the_calibration_of_the_evidence():
     calibration, word = Calibration(), (1, 8)  # its first piece is heard, its second is not
     evidence = torch.tensor(-COST), torch.tensor(2), torch.tensor(0), torch.tensor(0.0), torch.tensor(1)
-    found = shortlist([word], threshold=-9.0)
+    found = shortlist([word])
     expected = calibration.log_odds(*evidence).sigmoid().item()
     assert found.confidence.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_threshold_cuts_in_nats_a_piece():
-    for threshold, kept in ((-COST / 2 - 0.01, True), (-COST / 2 + 0.01, False)):
+def test_the_threshold_is_the_least_confidence():
+    confidence = shortlist([(1, 8)]).confidence.item()
+    for threshold, kept in ((confidence - 0.01, True), (confidence + 0.01, False)):
         assert shortlist([(1, 8)], threshold=threshold).mask.item() is kept
 
 
-def test_what_the_threshold_drops_takes_no_place():
-    # Five pieces, three of them heard, outrank the single one that is heard, but are below the threshold.
-    found = shortlist([(3, 4, 6, 8, 10), (5,)], top=1, threshold=-1.0)
-    assert found.index.tolist() == [[1]] and found.mask.tolist() == [[True]]
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), "low", True])
+def test_a_threshold_is_a_confidence(value):
+    with pytest.raises(ConfigError, match="threshold: expected a confidence from 0 to 1"):
+        retrieval.check_threshold(value)
 
 
 def test_top_above_the_list_keeps_all():
@@ -111,7 +114,7 @@ def test_top_above_the_list_keeps_all():
 
 def test_lists_of_different_lengths_get_no_padding():
     log_probs = sharp_log_probs(PATH).repeat(2, 1, 1)
-    found = shortlist(SPOKEN, [(1, 2)], log_probs=log_probs, top=4, threshold=float("-inf"))
+    found = shortlist(SPOKEN, [(1, 2)], log_probs=log_probs, top=4)
     assert found.mask.tolist() == [[True] * 3, [True, False, False]]
     assert found.features.isfinite().all()
     # The longer list of the other utterance does not make this keyword less probable.
@@ -136,7 +139,7 @@ def test_padded_frames_and_batching_change_no_shortlist(garbage):
 def test_the_index_gives_what_aligning_all_gives(lengths, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     words = [tuple(torch.randint(1, 12, (4,), generator=generator).tolist()) for _ in range(40)]
-    options = {"log_probs": random_log_probs(1, 9, batch=2), "threshold": -8.0}
+    options = {"log_probs": random_log_probs(1, 9, batch=2)}
     expected = shortlist(*(words[:length] for length in lengths), **options)
     monkeypatch.setattr(retrieval, "INDEXED_FROM", 10)
     found = shortlist(*(words[:length] for length in lengths), **options)
@@ -148,10 +151,12 @@ def test_the_index_gives_what_aligning_all_gives(lengths, monkeypatch):
 
 
 def test_features_say_what_was_found():
-    found = shortlist([*SPOKEN, (1, 8)], top=4, threshold=float("-inf"))
+    found = shortlist([*SPOKEN, (1, 8)], top=4)
     features = by_index(found, "features")
-    # score / 2, total / 8, margin / 4, pieces / 4, goes on
-    assert features[1] == pytest.approx([0, 0, 8 / 4, 3 / 4, 0])  # nothing overlaps it
+    # score / 2, total / 8, margin / 4, pieces / 4, goes on, log odds / 4
+    assert features[1][:5] == pytest.approx([0, 0, 8 / 4, 3 / 4, 0])  # nothing overlaps it
+    for index, confidence in by_index(found, "confidence").items():
+        assert features[index][5] == pytest.approx(math.log(confidence / (1 - confidence)) / 4, rel=1e-3)
     assert features[0][:4] == pytest.approx([0, 0, COST / 2 / 4, 2 / 4], rel=1e-4)
     assert features[3][:4] == pytest.approx([-COST / 2 / 2, -COST / 8, -COST / 2 / 4, 2 / 4], rel=1e-4)
 
@@ -198,5 +203,5 @@ def test_the_pool_has_the_best_of_score_and_reward():
 def test_features_of_worst_evidence_are_bounded():
     one = torch.ones(1, 1, dtype=torch.long)
     found = Alignment(torch.full((1, 1), IMPOSSIBLE), 0 * one, 0 * one)
-    features = evidence_features(found, one, one == 0)
-    assert features.tolist() == [[[-4.0, -3.0, 0.0, 0.25, 0.0]]]
+    features = evidence_features(found, one, one == 0, torch.full((1, 1), IMPOSSIBLE))
+    assert features.tolist() == [[[-4.0, -3.0, 0.0, 0.25, 0.0, -2.0]]]

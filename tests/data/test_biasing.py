@@ -11,6 +11,7 @@ from funasr_sap.data.biasing import (
     common_words,
     draw_biasing_list,
     make_biasing_lists,
+    make_shared_list,
     rare_words,
     read_words,
     spoken_phrases,
@@ -163,3 +164,21 @@ def test_tool(tmp_path, capsys):
     lists = read_biasing_list(tmp_path / "list")
     assert {utt_id: len(words) for utt_id, words in lists.items()} == {"u1": 50, "u2": 52}
     assert "2 biasing lists" in capsys.readouterr().out
+
+
+def test_a_shared_list_has_all_rare_words_and_distractors_that_nobody_says():
+    keywords, texts = {"a": ["x", "y"], "b": ["y"]}, {"a": "x y word1", "b": "word2 y"}
+    words = make_shared_list(keywords, POOL, 998, texts=texts)
+    assert sorted(words) == sorted(["x", "y", *POOL[:1], *POOL[3:]])
+    assert words == make_shared_list(keywords, POOL, 998, texts=texts)
+    with pytest.raises(DataError, match="999 distractors wanted"):
+        make_shared_list(keywords, POOL, 999, texts=texts)
+
+
+def test_the_tool_writes_a_shared_list(tmp_path):
+    (tmp_path / "keywords").write_text("a x$y\nb\n")
+    (tmp_path / "words").write_text("".join(f"{word}\n" for word in POOL))
+    arguments = [f"--{name}={tmp_path / name}" for name in ("keywords", "output")]
+    load_tool()([*arguments, f"--distractors={tmp_path / 'words'}", "--num=5", "--shared"])
+    words = (tmp_path / "output").read_text().splitlines()
+    assert len(words) == 7 and {"x", "y"} < set(words)

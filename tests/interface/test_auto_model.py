@@ -76,7 +76,7 @@ def test_every_way_of_pruning(prune, model, wavs, hotwords):
 def test_retrieval_options(model, wavs, hotwords):
     assert len(model.generate(wavs[0], hotwords=hotwords, top=2)[0]["keywords"]) == 2
     assert len(model.generate(wavs[0], hotwords=hotwords, top=99)[0]["keywords"]) == len(hotwords)
-    assert model.generate(wavs[0], hotwords=hotwords, threshold=-1e-6)[0]["keywords"] == []
+    assert model.generate(wavs[0], hotwords=hotwords, threshold=1.0)[0]["keywords"] == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "auto", None])
@@ -103,7 +103,7 @@ def test_itn_is_accepted_and_said_to_do_nothing(model, wavs, caplog):
         ({"language": "fr"}, "language: expected one of en, zh, got 'fr'"),
         ({"top": 0}, "top: expected a whole number of keywords above 0, got 0"),
         ({"top": "many"}, "got 'many'"),
-        ({"threshold": "low"}, "threshold: expected a number, in nats a piece, got 'low'"),
+        ({"threshold": "low"}, "threshold: expected a confidence from 0 to 1, got 'low'"),
         ({"batch_size": 0}, "batch_size: expected a whole number above 0, got 0"),
         ({"batch_size": 2.5}, "got 2.5"),
         ({"fs": 0}, "fs: expected 1000 to 768000 Hz, got 0"),

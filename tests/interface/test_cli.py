@@ -58,7 +58,7 @@ def test_forms_of_overrides(model_dir, wavs, call, model, tmp_path):
     talk = shutil.copy(wavs[0], folder / "it's.wav")
     status, stdout, _ = call(
         *(f"++model={model_dir}", f"input=[{talk},'{wavs[1]}']", "+hotwords=光合作用,O'Brien"),
-        *("+prune=none", "+top=3", "+threshold=-2.5", "+batch_size=1", "+ncpu=1", "+disable_pbar=true"),
+        *("+prune=none", "+top=3", "+threshold=0.25", "+batch_size=1", "+ncpu=1", "+disable_pbar=true"),
     )
     assert status == 0
     first, second = (json.loads(line) for line in stdout.splitlines())

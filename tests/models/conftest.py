@@ -47,7 +47,7 @@ def taught(make_model, make_batch, speech_wavs) -> SimpleNamespace:
         llm_conf={"hidden_size": 48, "head_dim": 24, "intermediate_size": 96},
         model_conf={"ctc_weight": 1.0},
         task_weights={"transcribe": 1, "transcribe_with_context": 1, "prune": 2, "joint": 2},
-        retrieval_conf={"threshold": -2.0},
+        retrieval_conf={"threshold": 0.5},
         specaug=None,
     )
     random.seed(0)

@@ -248,7 +248,7 @@ def test_context_in_a_window_of_one_is_the_plain_prompt(qwen2_audio, waveforms):
     with torch.no_grad():
         encoded = model.encode(*features_of(folder / "sap2", waveforms[:1]))
         encoded = dataclasses.replace(encoded, transcripts=["no such words"])
-        shortlist = model.retrieve(encoded, lists, top=len(words), threshold=float("-inf"))
+        shortlist = model.retrieve(encoded, lists, top=len(words), threshold=0.0)
         columns = [sorted(range(len(words)), key=shortlist.index[0].tolist().__getitem__)]
         context = model.embed_context(encoded, lists, shortlist, columns, "en")
         batch = model.prompt_batch(["transcribe_with_context"], encoded, context)

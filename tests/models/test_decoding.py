@@ -34,6 +34,31 @@ def test_recognises_what_it_was_taught(taught, make_batch, prune):
         assert flat[0] >= 0 and flat[-1] <= 10 * each.speech_length + 60
 
 
+def test_without_the_llm_the_ctc_head_transcribes(taught, make_batch, monkeypatch):
+    monkeypatch.setattr(taught.model.llm, "generate", None)
+    offered = [[*DISTRACTORS, *(word.upper() for word in each.keywords)] for each in taught.utterances]
+    found = recognise(taught.model, make_batch(taught.places), offered, use_llm=False)
+    for each, hypothesis in zip(taught.utterances, found, strict=True):
+        expected = " ".join(word.upper() if word in each.keywords else word for word in each.text.split())
+        assert hypothesis.text == expected and hypothesis.timestamp
+        assert hypothesis.keywords == [word.upper() for word in each.keywords]
+
+
+def test_a_model_without_llm_training_decodes_by_its_ctc_head(make_model, make_batch):
+    model = make_model(model_conf={"ctc_weight": 1.0, "llm_weight": 0.0})
+    found = recognise(model, make_batch([0, 1]), [["a"], []], use_llm=False)
+    assert len(found) == 2
+
+
+def test_decoding_without_llm_needs_a_ctc_head(taught, make_batch):
+    model = copy.copy(taught.model)
+    model._modules = model._modules | {"ctc": None}
+    with pytest.raises(ConfigError, match="use_llm=false: this model has no CTC head"):
+        recognise(model, make_batch([0]), [["a"]], use_llm=False)
+    with pytest.raises(ConfigError, match="use_llm=false goes with prune=retrieval, got prune=llm"):
+        DecodingOptions(use_llm=False, prune="llm")
+
+
 def test_without_keywords_it_transcribes(taught, make_batch):
     for prune in PRUNE_MODES:
         found = recognise(taught.model, make_batch(taught.places), [[]] * 3, prune=prune)
@@ -159,14 +184,14 @@ def test_none_keeps_the_whole_list_in_its_order(taught, make_batch):
 def test_top_and_threshold_cut_the_list(taught, make_batch):
     words = [[*DISTRACTORS, *each.keywords] for each in taught.utterances]
     batch = make_batch(taught.places)
-    wide = recognise(taught.model, batch, words, top=4, threshold=-1e9)
+    wide = recognise(taught.model, batch, words, top=4, threshold=0.0)
     assert [len(each.keywords) for each in wide] == [4] * 3
     for each, biasing_list in zip(wide, words, strict=True):
         assert each.keywords == [word for word in biasing_list if word in each.keywords]
     for best, each in zip(recognise(taught.model, batch, words, top=1), wide, strict=True):
         scores = dict(zip(each.keywords, each.keyword_scores, strict=True))
         assert len(best.keywords) == 1 and scores[best.keywords[0]] == max(scores.values())
-    assert all(not each.keywords for each in recognise(taught.model, batch, words, threshold=0.5))
+    assert all(not each.keywords for each in recognise(taught.model, batch, words, threshold=1.0))
 
 
 def test_a_shared_list_is_the_same_as_one_each(taught, make_batch):

@@ -1,10 +1,49 @@
+import math
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from rapidfuzz.distance import Levenshtein
 
 from funasr_sap.models.repair import Repair
 
-TEXTS = st.lists(st.text("abcdefg", min_size=1, max_size=8), max_size=8).map(" ".join)
+WORDS = st.text("abcdefg", min_size=1, max_size=8)
+TEXTS = st.lists(WORDS, max_size=8).map(" ".join)
+
+
+def hear(spoken):
+    """A CTC head that heard these letters: each that differs costs 5 nats."""
+    return lambda words: -5.0 * Levenshtein.distance("".join(words).casefold(), spoken.replace(" ", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword", "spoken", "expected"),
+    [
+        ("hepatic is not a heavy hepatic", "picnic", "hepatic is not a heavy picnic", None),
+        ("look at the phobos and it", "cheabosho", "look at the phobos cheabosho and it", None),
+        ("by light by model", "bimodal", "by light bimodal", None),
+        ("my prereedowax prereedowax", "Pivot", "my pivot prereedowax", "my Pivot prereedowax"),
+        ("a nural netwerk here", "neural network", "a neural network here", None),
+        ("she has it now", "dyslexia", "she has it now", "she has it now"),
+        ("DYSLEXIA is written", "dyslexia", "dyslexia is written", "DYSLEXIA is written"),
+        ("", "dyslexia", "dyslexia", ""),
+    ],
+)
+def test_a_spoken_keyword_goes_where_it_is_heard(text, keyword, spoken, expected):
+    assert Repair()(text, [keyword], [0.9], hear(spoken)) == (spoken if expected is None else expected)
+
+
+def test_the_less_sure_a_keyword_the_less_it_may_cost():
+    text, likelihood = "the iton now", hear("the iton now")  # "ayton" costs 10 nats
+    assert Repair(margin=10.1, slope=4.0)(text, ["ayton"], [0.5], likelihood) == "the ayton now"
+    assert Repair(margin=10.1, slope=4.0)(text, ["ayton"], [0.4], likelihood) == text
+    assert Repair(margin=10.1, slope=0.0)(text, ["ayton"], [0.4], likelihood) == "the ayton now"
+    assert Repair(confidence=0.95)(text, ["ayton"], [0.9], likelihood) == text
+    assert Repair()("the iton now", ["ayton"], [1.0], hear("the iton now")) == "the ayton now"
+
+
+def test_what_has_no_room_in_the_speech_is_not_written():
+    assert Repair()("the iton now", ["ayton"], [0.9], lambda words: -math.inf) == "the iton now"
 
 
 @pytest.mark.parametrize(
@@ -12,32 +51,24 @@ TEXTS = st.lists(st.text("abcdefg", min_size=1, max_size=8), max_size=8).map(" "
     [
         ("she has dislexia now", "dyslexia", "she has dyslexia now"),
         ("the bolson are partner", "bolsonaro", "the bolsonaro partner"),
-        ("the phobosho and it", "Phobos", "the Phobos and it"),
         ("seen by a nural netwerk here", "neural network", "seen by a neural network here"),
         ("nothing like it", "dyslexia", "nothing like it"),
-        ("DYSLEXIA is written", "dyslexia", "DYSLEXIA is written"),
-        ("", "dyslexia", ""),
         ("神经王络", "神经网络", "神经王络"),
     ],
 )
-def test_a_spoken_keyword_replaces_what_looks_like_it(text, keyword, expected):
+def test_without_a_ctc_head_it_goes_over_what_looks_like_it(text, keyword, expected):
     assert Repair()(text, [keyword], [0.9]) == expected
-
-
-def test_an_unsure_keyword_replaces_nothing():
-    assert Repair(confidence=0.8)("she has dislexia", ["dyslexia"], [0.7]) == "she has dislexia"
-    assert Repair(similarity=101)("she has dislexia", ["dyslexia"], [0.9]) == "she has dislexia"
 
 
 def test_a_keyword_never_replaces_another_and_the_surest_comes_first():
     keywords = ["severin", "severn"]
-    assert Repair()("the severn flows", keywords, [0.9, 0.9]) == "the severn flows"
+    for likelihood in (None, hear("the severin flows")):
+        assert Repair()("the severn flows", keywords[::-1], [0.9, 0.1], likelihood) == "the severn flows"
     assert Repair()("the seven flows", keywords, [0.7, 0.9]) == "the severn flows"
 
 
-@given(TEXTS, st.lists(st.text("abcdefg", min_size=1, max_size=8), unique=True, max_size=4))
-def test_repair_is_done_at_once_and_keeps_what_was_right(text, keywords):
-    scores = [0.9] * len(keywords)
-    repaired = Repair()(text, keywords, scores)
-    assert Repair()(repaired, keywords, scores) == repaired
-    assert all(word in repaired.split() for word in text.split() if word in keywords)
+@given(TEXTS, st.lists(WORDS, unique=True, max_size=4), TEXTS)
+def test_repair_keeps_what_was_right(text, keywords, spoken):
+    repaired = Repair()(text, keywords, [0.9] * len(keywords), hear(spoken)).split()
+    assert all(word in repaired for word in text.split() if word in keywords)
+    assert len(repaired) <= len(text.split()) + len(keywords)

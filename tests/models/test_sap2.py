@@ -122,7 +122,7 @@ def test_padding_and_batching_do_not_change_the_loss(task, make_model, make_batc
     model = make_model(
         model_conf={"ctc_weight": 1.0},
         task_weights=ONLY | {task: 1.0},
-        retrieval_conf={"top": 1, "threshold": -1e6},
+        retrieval_conf={"top": 1, "threshold": 0.0},
     )
     batch = make_batch(PLACES)
     _, stats, _ = model(**batch)
@@ -232,7 +232,7 @@ def test_the_task_mix_covers_all_tasks(make_model, make_batch, spy):
 
 
 def test_the_answers_name_the_offered_words_that_are_spoken(make_model, make_batch, spy):
-    model = make_model(task_weights=ONLY | {"prune": 1.0}, retrieval_conf={"top": 9, "threshold": -99.0})
+    model = make_model(task_weights=ONLY | {"prune": 1.0}, retrieval_conf={"top": 9, "threshold": 0.0})
     answers, batch = spy(model), make_batch(PLACES)
     batch["biasing_lists"] = [["café", "b", "c d", "e"]] * 3
     # Kaldi files may hold accents as characters of their own, and any white space.
@@ -262,7 +262,7 @@ def test_the_loss_of_validation_can_be_compared(make_model, make_batch):
 def encoded_context(model, batch):
     lists = [BiasingList(words, model.tokenizer) for words in batch["biasing_lists"]]
     encoded = model.encode(batch["speech"], batch["speech_lengths"])
-    shortlist = model.retrieve(encoded, lists, top=2, threshold=-99.0)
+    shortlist = model.retrieve(encoded, lists, top=2, threshold=0.0)
     columns = [[0, 1], [1], []]
     return encoded, lists, shortlist, columns
 

@@ -60,12 +60,12 @@ def test_sap2_gives_what_automodel_gives(small_model_dir, speech_wavs, scp, tmp_
 
     words = {"broken": []} | {each.key: list(each.hotwords[:5]) for each in speech_wavs}
     write_biasing_list(tmp_path / "biasing_list", words)
-    options = {"output_file": tmp_path / "all.txt", "output_dir": tmp_path / "out", "top": 3, "threshold": -9}
+    options = {"output_file": tmp_path / "all.txt", "output_dir": tmp_path / "out", "top": 3, "threshold": 0.0}
     call = arguments(small_model_dir, scp, biasing_list=tmp_path / "biasing_list", **options)
     assert main(call) == 1
     stdout = capsys.readouterr().out
     model = AutoModel(model=str(small_model_dir), ncpu=1, disable_pbar=True)
-    expected = model.generate(str(scp), hotwords=words, top=3, threshold=-9.0)
+    expected = model.generate(str(scp), hotwords=words, top=3, threshold=0)
     good = [each for each in expected if "error" not in each]
     assert len(good) == 6 and any(each["keywords"] for each in good)
     assert read_lines(tmp_path / "all.txt") == [(each["key"], each["text"]) for each in good]
