@@ -41,7 +41,7 @@ def main(argv=None):
         "--distractors", type=int, nargs="+", default=(100, 2000), help="N (default: %(default)s)"
     )
     parser.add_argument("--top", type=int, default=5, help="keywords kept at most (default: %(default)s)")
-    parser.add_argument("--threshold", type=float, default=0.2, help="least confidence (default: %(default)s)")
+    parser.add_argument("--threshold", type=float, default=0.2, help="confidence (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of speech and lists (default: %(default)s)")
     arguments = parser.parse_args(argv)
     rows = []

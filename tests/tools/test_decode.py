@@ -60,7 +60,8 @@ def test_sap2_gives_what_automodel_gives(small_model_dir, speech_wavs, scp, tmp_
 
     words = {"broken": []} | {each.key: list(each.hotwords[:5]) for each in speech_wavs}
     write_biasing_list(tmp_path / "biasing_list", words)
-    options = {"output_file": tmp_path / "all.txt", "output_dir": tmp_path / "out", "top": 3, "threshold": 0.0}
+    outputs = {"output_file": tmp_path / "all.txt", "output_dir": tmp_path / "out"}
+    options = outputs | {"top": 3, "threshold": 0.0}
     call = arguments(small_model_dir, scp, biasing_list=tmp_path / "biasing_list", **options)
     assert main(call) == 1
     stdout = capsys.readouterr().out
