@@ -204,4 +204,4 @@ def test_tool(tmp_path, capsys, dash, kind):
     arguments = [f"--{source}{dash}{split}={files[source, split]}" for source, split in KEYS]
     main([*arguments, f"--output{dash}dir={tmp_path}/staged", "--ratios", "50:50", "0:100", "--by", "hours"])
     assert len(capsys.readouterr().out.splitlines()) == 1 + 2 * 2 * 2
-    assert sorted(path.name for path in (tmp_path / "staged").iterdir()) == ["stage1", "stage2"]
+    assert sorted(path.name for path in (tmp_path / "staged").iterdir()) == ["parts.json", "stage1", "stage2"]
