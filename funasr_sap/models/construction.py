@@ -88,6 +88,13 @@ class Blueprint:
         return build("context_pooling_conf", SpeechDrivenPooling, conf, dim=self.llm_dim)
 
 
+def build_specaug(name: str | None, conf: dict | None) -> nn.Module | None:
+    """Build SpecAugment, for training only; None without a name."""
+    if name is None:
+        return None
+    return build("specaug_conf", lookup("specaug", tables.specaug_classes, name), conf)
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Published weights for some parts.

@@ -24,7 +24,7 @@ from funasr_sap.context.retrieval import Shortlist, check_threshold, retrieve, r
 from funasr_sap.errors import ConfigError
 from funasr_sap.models import construction
 from funasr_sap.models.adapting import adapt, truncate
-from funasr_sap.models.builder import build, check_keys, check_model_keys, lookup
+from funasr_sap.models.builder import build, check_keys, check_model_keys
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
 from funasr_sap.models.first_pass import first_transcripts, on_device
 from funasr_sap.models.guards import Guards
@@ -105,29 +105,17 @@ class SAP2(nn.Module):
     ):
         super().__init__()
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
-        self.tokenizer = tokenizer
-        self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
+        self.tokenizer, self.ctc_weight, self.llm_weight = tokenizer, ctc_weight, llm_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
-        self._read_options(retrieval_conf, boost_conf, prompt_conf, task_weights)
-        self.guards = build("guard_conf", Guards, guard_conf)
-        self.repair = build("repair_conf", Repair, repair_conf)
-        sections = {
-            "audio_encoder_conf": audio_encoder_conf,
-            "ctc_conf": ctc_conf,
-            "llm_conf": llm_conf,
-            "audio_adaptor_conf": audio_adaptor_conf,
-            "context_pooling_conf": context_pooling_conf,
-        }
-        names = {"audio_encoder": audio_encoder, "ctc": ctc, "llm": llm, "audio_adaptor": audio_adaptor}
+        self._read_options(retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights)
+        names = {"audio_encoder": audio_encoder, "audio_adaptor": audio_adaptor, "llm": llm, "ctc": ctc}
+        sections = {"audio_encoder_conf": audio_encoder_conf, "audio_adaptor_conf": audio_adaptor_conf}
+        sections |= {"llm_conf": llm_conf, "ctc_conf": ctc_conf, "context_pooling_conf": context_pooling_conf}
         blueprint = construction.Blueprint(names, translate({**kwargs, **sections}), input_size, vocab_size)
-        self._build(blueprint, construction.find_sources(blueprint, backbone, hub))
-        if specaug is not None:
-            specaug_class = lookup("specaug", tables.specaug_classes, specaug)
-            self.specaug = build("specaug_conf", specaug_class, specaug_conf)
-        logging.info("%s\n%s", type(self).__name__, parameter_table(self))
+        self._build(blueprint, construction.find_sources(blueprint, backbone, hub), specaug, specaug_conf)
 
-    def _build(self, blueprint, sources) -> None:
-        """Build the parts, and what goes with the tokenizer."""
+    def _build(self, blueprint, sources, specaug, specaug_conf) -> None:
+        """Build the parts, what goes with the tokenizer, and what masks features."""
         if self.ctc_weight > 0 and blueprint.names["ctc"] is None:
             raise ConfigError(
                 f"model_conf.ctc_weight: got {self.ctc_weight}, but this model has no CTC head (ctc: null); "
@@ -137,7 +125,6 @@ class SAP2(nn.Module):
         own = [part for part in construction.PARTS if getattr(self, part) is not None]
         self.frozen = [part for part in own if blueprint.options[part].is_frozen]
         self.low_frame_rate = blueprint.low_frame_rate
-        self.specaug = None
         tokens = self.tokenizer.convert_ids_to_tokens(range(blueprint.vocab_size))
         word_start = [str(token).startswith(("Ġ", "▁")) for token in tokens]
         self.register_buffer("word_start", torch.tensor(word_start), persistent=False)
@@ -146,13 +133,19 @@ class SAP2(nn.Module):
             self.new_tokens = NewTokens(self.added_ids, blueprint.llm_dim)
             self.new_tokens.start_from(self.llm.get_input_embeddings().weight)
             self.new_tokens.requires_grad_(not blueprint.options["context_pooling"].freeze)
+        self.specaug = construction.build_specaug(specaug, specaug_conf)
+        logging.info("%s\n%s", type(self).__name__, parameter_table(self))
 
-    def _read_options(self, retrieval_conf, boost_conf, prompt_conf, task_weights) -> None:
+    def _read_options(
+        self, retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights
+    ) -> None:
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
         self.boost = {"start": 0.0, "inside": 0.0, "power": 0.5}
         check_keys("boost_conf", boost_conf or {}, self.boost)
         self.boost |= boost_conf or {}
+        self.guards = build("guard_conf", Guards, guard_conf)
+        self.repair = build("repair_conf", Repair, repair_conf)
         check_keys("prompt_conf", prompt_conf, {"language", "style", "itn", "name_language"})
         self.added_ids = add_tags(self.tokenizer, prompt_conf.get("style", "sap2"))
         style = {key: prompt_conf[key] for key in ("style", "itn", "name_language") if key in prompt_conf}
