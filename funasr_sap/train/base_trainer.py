@@ -170,13 +170,19 @@ class BaseTrainer(trainer_ds.Trainer):
             scaler.update()
 
     def log(self, loss_dict=None, tag="train", **kwargs):
-        """Log a step as FunASR does, with an epoch's means that a resumed training goes on with."""
+        """Log a step as FunASR does, with an epoch's means that a resumed training goes on with.
+
+        An epoch's last step is always logged: an epoch shorter than ``log_interval`` would leave no line.
+        """
+        interval = self.log_interval
         if tag == "train":
             found = {"acc": self.means["acc"], **loss_dict["stats"], "loss": loss_dict["loss"]}
             for name, mean in self.means.items():
                 self.means[name] = mean + (float(found[name]) - mean) / self.step_in_epoch
             self.train_loss_avg, self.train_acc_avg = self.means["loss"], self.means["acc"]
+            self.log_interval = 1 if self.step_in_epoch == self.steps_in_epoch else interval
         super().log(loss_dict, tag, **kwargs)
+        self.log_interval = interval
 
     def validate_epoch(self, model=None, dataloader_val=None, epoch=None, **kwargs):
         """Compute the losses of a validation set, each batch by its weight; FunASR counts all alike."""

@@ -21,6 +21,7 @@ TRAIN_CONF_KEYS = frozenset(
         *("avg_keep_nbest_models_type", "excludes", "effective_save_name_excludes", "reset_gpu_cache"),
         *("use_ddp", "use_fsdp", "use_deepspeed", "deepspeed_config", "find_unused_parameters"),
         *("use_wandb", "wandb_token", "wandb_project", "wandb_team", "wandb_exp_name"),
+        "early_stopping_patience",
         *("skip_nan", "early_stopping"),  # ours
     }
 )

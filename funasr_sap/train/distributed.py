@@ -54,14 +54,14 @@ def find_process(device: str | None = None) -> Process:
 
 
 @contextlib.contextmanager
-def joined(process: Process, use_deepspeed: bool = False) -> Iterator[None]:
-    """Join the other processes for a while: over NCCL on GPUs, over gloo on CPUs."""
+def joined(process: Process, use_deepspeed: bool = False, backend: str | None = None) -> Iterator[None]:
+    """Join the other processes for a while: over NCCL on GPUs, over gloo on CPUs, or as ``backend`` says."""
     if process.device.startswith("cuda"):
         torch.cuda.set_device(process.device)
     if process.world_size == 1 and not use_deepspeed:
         yield
         return
-    backend = "nccl" if process.device.startswith("cuda") else "gloo"
+    backend = backend or ("nccl" if process.device.startswith("cuda") else "gloo")
     if use_deepspeed:
         import deepspeed
 

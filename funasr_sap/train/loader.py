@@ -1,5 +1,6 @@
 """The batches of an epoch: FunASR's samplers, from any step on, as many in each process."""
 
+import itertools
 import logging
 import random
 
@@ -8,6 +9,8 @@ import torch.distributed as dist
 from funasr.register import tables
 from torch.utils.data import DataLoader
 from tqdm import tqdm
+
+from funasr_sap.errors import DataError
 
 
 class Batches:
@@ -44,12 +47,25 @@ def _fewest(count: int) -> int:
     """Return the least count of all processes: one with more batches would wait for ever for the others."""
     if not dist.is_initialized():
         return count
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    fewest = torch.tensor(count, device=device)
+    fewest = torch.tensor(count, device=_device())
     dist.all_reduce(fewest, dist.ReduceOp.MIN)
     if int(fewest) < count:
         logging.info("%d of %d batches are left out: another process has no more", count - fewest, count)
     return int(fewest)
+
+
+def _count_left_out(batches: list[list[int]], size: int) -> int:
+    """Count the utterances that are in no process's batches; every process has to take part."""
+    seen = torch.zeros(size, dtype=torch.uint8, device=_device())
+    seen[list(itertools.chain.from_iterable(batches))] = 1
+    if dist.is_initialized():
+        dist.all_reduce(seen, dist.ReduceOp.MAX)
+    return size - int(seen.sum())
+
+
+def _device() -> str:
+    """Return where processes talk to each other."""
+    return "cuda" if dist.is_initialized() and dist.get_backend() == "nccl" else "cpu"
 
 
 class Loader(tables.dataloader_classes["DataloaderMapStyle"]):
@@ -63,6 +79,7 @@ class Loader(tables.dataloader_classes["DataloaderMapStyle"]):
     def __init__(self, label: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.label = label
+        self.told: set[str] = set()  # what was said of utterances in no batch
 
     def build_iter(self, epoch: int = 0, data_split_i: int = 0, start_step: int = 0, **kwargs):
         """Build the dataloaders of an epoch, for training from ``start_step`` on, and for validation."""
@@ -77,6 +94,7 @@ class Loader(tables.dataloader_classes["DataloaderMapStyle"]):
             dataset.set_epoch(epoch)
         batches = Batches(options.pop("batch_sampler"), start)
         batches.set_epoch(epoch)
+        self._tell_left_out(batches.batches, dataset, is_training)
         label = self.label.format(epoch=epoch + 1) if self.label and is_training else None
         # A generator of its own: starting to load draws from it, and a resumed training starts once more.
         generator = torch.Generator().manual_seed(epoch)
@@ -86,6 +104,23 @@ class Loader(tables.dataloader_classes["DataloaderMapStyle"]):
             ),
             label,
         )
+
+    def _tell_left_out(self, batches: list[list[int]], dataset, is_training: bool) -> None:
+        """Say how many utterances are not used; FunASR's samplers leave long ones out without a word.
+
+        Raises:
+            DataError: where these are all.
+        """
+        left_out, kind = _count_left_out(batches, len(dataset)), "training" if is_training else "validation"
+        text = (
+            f"{left_out} of {len(dataset)} utterances of the {kind} set are in no batch; see "
+            "max_token_length (frames of 10 ms) and drop_last of dataset_conf"
+        )
+        if left_out == len(dataset):
+            raise DataError(text)
+        if left_out and text not in self.told:
+            logging.warning("%s", text)
+        self.told.add(text)
 
 
 class ProgressLoader:

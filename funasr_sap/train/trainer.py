@@ -24,15 +24,21 @@ class Trainer(BaseTrainer):
             the sample that validation decodes.
         early_stopping: ``patience``, the number of validations without a better one after which training
             stops (0 = never), and the ``metric`` (loss).
+        early_stopping_patience: FunASR's name for the patience.
         **kwargs: of ``BaseTrainer``.
     """
 
     def __init__(
-        self, *args, avg_keep_nbest_models_type="acc", early_stopping: Mapping | None = None, **kwargs
+        self,
+        *args,
+        avg_keep_nbest_models_type: str = "acc",
+        early_stopping: Mapping | None = None,
+        early_stopping_patience: int = 0,
+        **kwargs,
     ):
         metric = check_metric("train_conf.avg_keep_nbest_models_type", avg_keep_nbest_models_type)
         super().__init__(*args, avg_keep_nbest_models_type=metric, **kwargs)
-        stopping = {"patience": 0, "metric": "loss"}
+        stopping = {"patience": early_stopping_patience, "metric": "loss"}
         check_keys("train_conf.early_stopping", early_stopping or {}, stopping)
         self.early_stopping = stopping | dict(early_stopping or {})
         check_metric("train_conf.early_stopping.metric", self.early_stopping["metric"])

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import torch
 from funasr import AutoModel
+from funasr.models.lora.utils import mark_only_lora_as_trainable
 from funasr.train_utils.model_summary import model_summary
 
 import funasr_sap  # noqa: F401  (registers the classes)
 from funasr_sap.errors import ConfigError
+from funasr_sap.models.averaging import average_checkpoints
 from funasr_sap.models.directory import write_model_directory
 from funasr_sap.train import rng
+from funasr_sap.train.checkpoints import LATEST
 from funasr_sap.train.configuration import distribution_options
 from funasr_sap.train.distributed import Process, find_process, joined
+from funasr_sap.train.history import HIGHER_IS_BETTER
 from funasr_sap.train.loader import Loader
 from funasr_sap.train.record import write_record
 from funasr_sap.train.scheduler import build_scheduler_conf
@@ -34,9 +38,10 @@ def train(config: dict) -> None:
         DataError: for data that cannot be trained on, and for a loss that is not finite.
         OSError: where a checkpoint cannot be written.
     """
+    set_backends(config)
     process = find_process(config.get("device"))
     options = distribution_options(config)
-    with joined(process, options["use_deepspeed"]):
+    with joined(process, options["use_deepspeed"], config.get("backend")):
         _train(config, process, options)
 
 
@@ -47,7 +52,7 @@ def _train(config: dict, process: Process, options: dict) -> None:
         **config | {"device": "cpu", "ncpu": config.get("ncpu", os.cpu_count()), "disable_update": True}
     )
     model, kwargs = built.model, built.kwargs
-    freeze_parameters(model, config.get("freeze_param"))
+    choose_trainable(model, config)
     if process.rank == 0:
         write_model_directory(Path(config["output_dir"]), config, source=config["model_path"])
         write_record(Path(config["output_dir"]), config)
@@ -77,6 +82,30 @@ def _train(config: dict, process: Process, options: dict) -> None:
     resume(trainer, model, optim, scheduler, steps, scaler)
     trainer.fit(model, optim, scheduler, loader, scaler)
     trainer.close()
+    if process.rank == 0 and "avg_nbest_model" in train_conf and not options["use_deepspeed"]:
+        average_best(trainer, train_conf["avg_nbest_model"])
+
+
+def set_backends(config: dict) -> None:
+    """Set cuDNN and TF32 as FunASR's keys ask for; torch's defaults stay where there are none."""
+    for name in ("enabled", "benchmark", "deterministic"):
+        if f"cudnn_{name}" in config:
+            setattr(torch.backends.cudnn, name, config[f"cudnn_{name}"])
+    if "enable_tf32" in config:
+        torch.backends.cuda.matmul.allow_tf32 = config["enable_tf32"]
+
+
+def choose_trainable(model, config: dict) -> None:
+    """Take parameters out of training as FunASR's ``freeze_param`` and ``lora_only`` ask for.
+
+    Raises:
+        ConfigError: for a name that the model does not have, and where nothing is left to train.
+    """
+    freeze_parameters(model, config.get("freeze_param"))
+    if config.get("lora_only"):
+        mark_only_lora_as_trainable(model, config.get("lora_bias", "none"))
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError("nothing is left to train; see the freeze flags, freeze_param and lora_only")
 
 
 def freeze_parameters(model, names: str | list[str] | None) -> None:
@@ -92,6 +121,21 @@ def freeze_parameters(model, names: str | list[str] | None) -> None:
             raise ConfigError(f"freeze_param: the model has no parameter or part {wanted!r}")
         for parameter in found:
             parameter.requires_grad_(False)
+
+
+def average_best(trainer: Trainer, number: int) -> None:
+    """Write ``model.pt.avgN``, the mean of the best checkpoints that are there, as FunASR does at the end.
+
+    Args:
+        trainer: when it is done.
+        number: how many, if as many are kept.
+    """
+    reverse = trainer.avg_keep_nbest_models_type in HIGHER_IS_BETTER
+    best = sorted(trainer.saved_ckpts, key=trainer.saved_ckpts.get, reverse=reverse)[:number]
+    folder = trainer.checkpoints.folder
+    if best:
+        average_checkpoints([folder / name for name in best], folder / f"{LATEST}.avg{number}")
+        logging.info("%s: the mean of %s", folder / f"{LATEST}.avg{number}", ", ".join(best))
 
 
 def resume(trainer: Trainer, model, optim, scheduler, steps: int, scaler=None) -> None:

@@ -1,17 +1,20 @@
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.train import configuration
 from funasr_sap.train.configuration import distribution_options
+from funasr_sap.train.distributed import Process
 from funasr_sap.train.scheduler import build_scheduler_conf
 from funasr_sap.train.trainer import Trainer
-from funasr_sap.train.training import freeze_parameters, train
+from funasr_sap.train.training import choose_trainable, freeze_parameters, set_backends, train
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -41,6 +44,49 @@ def test_two_epochs_give_a_model_directory(make_config, small_model, speech_wavs
     assert all(value.equal(last["state_dict"][name]) for name, value in loaded.model.state_dict().items())
     (result,) = loaded.generate(speech_wavs[7].source, hotwords=list(speech_wavs[0].keywords))
     assert result["key"] == speech_wavs[7].key and isinstance(result["text"], str)
+
+
+# What finetune.sh of FunAudioLLM/Fun-ASR hands to funasr-train-ds, but for model, files, epochs and workers.
+FUN_ASR_KEYS = {
+    "trust_remote_code": True,
+    "dataset_conf": {
+        **{"data_split_num": 1, "batch_sampler": "BatchSampler", "batch_size": 6000, "sort_size": 1024},
+        **{"batch_type": "token", "num_workers": 1},
+    },
+    "train_conf": {
+        **{"log_interval": 1, "resume": True, "validate_interval": 2000, "save_checkpoint_interval": 2000},
+        **{"effective_save_name_excludes": "None", "keep_nbest_models": 20, "avg_nbest_model": 10},
+        **{"use_deepspeed": False, "deepspeed_config": "deepspeed_conf/ds_stage1.json"},
+    },
+    "optim_conf": {"lr": 0.0002},
+    "audio_encoder_conf": {"freeze": True},
+    "audio_adaptor_conf": {"freeze": True},
+    "llm_conf": {"freeze": False},
+}
+
+
+def test_the_keys_of_fun_asrs_script(small_model_dir, speech_dir, tmp_path):
+    config = {f"{kind}_data_set_list": f"{speech_dir}/data.jsonl" for kind in ("train", "valid")}
+    config |= {"model": str(small_model_dir), "output_dir": str(tmp_path / "exp")} | FUN_ASR_KEYS
+    config["train_conf"] = config["train_conf"] | {"max_epoch": 2}
+    train(configuration.resolve(OmegaConf.create(config | {"device": "cpu", "ncpu": 1})))
+    epochs = [read(tmp_path / f"exp/model.pt.ep{number}")["state_dict"] for number in (1, 2)]
+    mean = read(tmp_path / "exp/model.pt.avg10")  # of as many as there are
+    name = "llm.model.layers.0.mlp.up_proj.weight"
+    assert mean.keys() == epochs[0].keys() and not epochs[0][name].equal(epochs[1][name])
+    torch.testing.assert_close(mean[name], (epochs[0][name] + epochs[1][name]) / 2)
+
+
+def test_an_epochs_last_step_is_logged(make_config, caplog):
+    caplog.set_level("INFO")
+    train(make_config(train_conf={"log_interval": 1000, "max_epoch": 2}))
+    lines = [text for text in caplog.messages if text.startswith("train, rank: 0")]
+    assert len(lines) == 2 and all(re.search(r"step_in_slice: (\d+)/\1,", line) for line in lines)
+
+
+def test_funasrs_name_for_the_patience(tmp_path):
+    trainer = Trainer(Process("cpu"), str(tmp_path), early_stopping_patience=3)
+    assert trainer.early_stopping == {"patience": 3, "metric": "loss"}
 
 
 class BrokenOffError(Exception):
@@ -167,6 +213,30 @@ def test_freeze_param_is_funasrs(make_model):
     with pytest.raises(ConfigError, match="freeze_param: the model has no parameter or part 'encoder'"):
         freeze_parameters(model, ["encoder"])
     freeze_parameters(model, None)
+
+
+def test_lora_only_is_funasrs(make_model):
+    model = make_model(for_training=True, llm_conf={"lora_conf": {"r": 2, "target_modules": ["q_proj"]}})
+    choose_trainable(model, {"lora_only": True})
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained and all("lora_" in name for name in trained)
+    with pytest.raises(ConfigError, match="nothing is left to train"):
+        choose_trainable(make_model(for_training=True), {"lora_only": True})
+
+
+def test_backends_are_set_where_asked_for():
+    def settings():
+        cudnn = torch.backends.cudnn
+        return cudnn.enabled, cudnn.benchmark, cudnn.deterministic, torch.backends.cuda.matmul.allow_tf32
+
+    names = ("cudnn_enabled", "cudnn_benchmark", "cudnn_deterministic", "enable_tf32")
+    before = settings()
+    set_backends({})
+    assert settings() == before
+    changed = tuple(not value for value in before)
+    set_backends(dict(zip(names, changed, strict=True)))
+    assert settings() == changed
+    set_backends(dict(zip(names, before, strict=True)))
 
 
 def test_the_schedule_is_as_long_as_the_training():
