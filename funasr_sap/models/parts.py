@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import peft
 import torch
+from funasr.models.transformer.utils.repeat import MultiSequential
 from torch import nn
 
 from funasr_sap.errors import ConfigError
@@ -116,14 +117,14 @@ def linear_layers(module: nn.Module) -> list[str]:
 
 
 def _checkpoint_gradients(where: str, module: nn.Module) -> None:
-    """Let the layers of a part be computed twice: transformers knows how, FunASR's encoders are wrapped."""
+    """Let the layers of a part be computed twice: transformers knows how, all others are wrapped."""
     models = [each for each in module.modules() if hasattr(each, "gradient_checkpointing_enable")]
     if models:
         name = "activation_checkpointing_enable"  # its name from transformers 6 on
         enable = getattr(models[0], name, models[0].gradient_checkpointing_enable)
         enable({"use_reentrant": False})
         return
-    stacks = [each for each in module.children() if isinstance(each, nn.ModuleList)]
+    stacks = [each for each in module.modules() if isinstance(each, nn.ModuleList | MultiSequential)]
     if not stacks:
         raise ConfigError(f"{where}.gradient_checkpointing: {type(module).__name__} has no stack of layers")
     for layer in (layer for stack in stacks for layer in stack):

@@ -241,8 +241,9 @@ def frontend_of(folder: Path):
     return tables.frontend_classes[config["frontend"]](**config["frontend_conf"])
 
 
-def test_context_in_a_window_of_one_is_the_plain_prompt(qwen2_audio, waveforms):
-    folder, _, model = qwen2_audio
+@pytest.mark.parametrize("backbone", ["qwen2_audio", "nano_hf", "osum"])
+def test_context_in_a_window_of_one_is_the_plain_prompt(backbone, request, waveforms):
+    folder, *_, model = request.getfixturevalue(backbone)
     words = [*miniatures.keywords(3), "The Beatles"]
     lists = [BiasingList(words, model.tokenizer)]
     with torch.no_grad():
@@ -250,17 +251,39 @@ def test_context_in_a_window_of_one_is_the_plain_prompt(qwen2_audio, waveforms):
         encoded = dataclasses.replace(encoded, transcripts=["no such words"])
         shortlist = model.retrieve(encoded, lists, top=len(words), threshold=0.0)
         columns = [sorted(range(len(words)), key=shortlist.index[0].tolist().__getitem__)]
-        context = model.embed_context(encoded, lists, shortlist, columns, "en")
+        language = model.language
+        context = model.embed_context(encoded, lists, shortlist, columns, language)
         batch = model.prompt_batch(["transcribe_with_context"], encoded, context)
         ours = model.embed_prompt(batch, encoded, context)
-        tokens, _ = model.prompts.write_context(words, [], "en")
+        tokens, _ = model.prompts.write_context(words, [], language)
         ids = model.prompts.prompt_ids(
-            "transcribe_with_context", "en", int(encoded.audio_mask.sum()), len(tokens)
+            "transcribe_with_context", language, int(encoded.audio_mask.sum()), len(tokens)
         )
         plain = model.prompts.batch([fill(ids, model.prompts, model.prompts.AUDIO, tokens)])
         expected = model.embed_prompt(plain, encoded, None)
         found = model.llm(inputs_embeds=ours).logits
         torch.testing.assert_close(found, model.llm(inputs_embeds=expected).logits, **TOLERANCE)
+
+
+def test_between_tags_it_is_too(make_model, make_batch):
+    model = make_model(for_training=True).eval()  # the evidence starts at nothing
+    batch = make_batch([7])
+    lists = [BiasingList(words, model.tokenizer) for words in batch["biasing_lists"]]
+    with torch.no_grad():
+        encoded = model.encode(batch["speech"], batch["speech_lengths"])
+        shortlist = model.retrieve(encoded, lists, top=len(lists[0]), threshold=0.0)
+        columns = [list(range(len(lists[0])))]
+        context = model.embed_context(encoded, lists, shortlist, columns, "en")
+        ours = model.prompt_batch(["transcribe_with_context"], encoded, context)
+        tokens, _ = model.prompts.context_ids([lists[0].ids[i] for i in shortlist.index[0]], "en")
+        size = int(encoded.audio_mask.sum())
+        ids = model.prompts.prompt_ids("transcribe_with_context", "en", size, len(tokens))
+        plain = model.prompts.batch([fill(ids, model.prompts, model.prompts.AUDIO, tokens)])
+        found, expected = (
+            model.llm(inputs_embeds=model.embed_prompt(each, encoded, given)).logits
+            for each, given in ((ours, context), (plain, None))
+        )
+    torch.testing.assert_close(found, expected, **TOLERANCE)
 
 
 def test_an_encoder_and_an_llm_that_have_not_met(tokenizer, waveforms, tmp_path):

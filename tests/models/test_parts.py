@@ -2,12 +2,14 @@ import copy
 import itertools
 import random
 
+import miniatures
 import pytest
 import torch
+from funasr.register import tables
 from transformers.utils import is_flash_attn_2_available
 
 from funasr_sap.errors import ConfigError
-from funasr_sap.models.parts import parameter_table
+from funasr_sap.models.parts import PartOptions, parameter_table, prepare
 from funasr_sap.models.seed_keys import translate
 
 LORA = {"lora_conf": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.0}}
@@ -81,6 +83,45 @@ def test_recomputed_layers_give_the_same_gradients(part, make_model, make_batch)
         model(**batch)[0].backward()
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+STACKS = {
+    "Whisper": lambda: tables.encoder_classes["WhisperEncoder"](**miniatures.WHISPER, pad=False),
+    "FunASR's adaptor": lambda: tables.adaptor_classes["Transformer"](
+        downsample_rate=2, encoder_dim=16, llm_dim=32, ffn_dim=16, n_layer=2, attention_heads=2
+    ),
+    "the one of transformers": lambda: tables.adaptor_classes["FunAsrNanoProjector"](
+        encoder_dim=16, llm_dim=32, num_attention_heads=4
+    ),
+    "OSUM's adaptor": lambda: tables.adaptor_classes["OSUMAdaptor"](
+        encoder_dim=16, llm_dim=32, attention_heads=2, linear_units=24, num_blocks=2, speech_tokens=4
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_stack_of_layers_can_be_recomputed(name):
+    speech = torch.randn(2, 60, 80 if name == "Whisper" else 16, generator=torch.Generator().manual_seed(0))
+    gradients, saved = [], []
+    for checkpointing in (False, True):
+        part, sizes = miniatures.randomised(STACKS[name]), []
+        prepare("part_conf", part.train(), PartOptions(gradient_checkpointing=checkpointing))
+        for module in part.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        count = lambda x, sizes=sizes: sizes.append(x.numel()) or x  # noqa: E731
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+            found = part(speech, torch.tensor([60, 41]))[0]
+        found.square().sum().backward()
+        gradients.append({key: value.grad for key, value in part.named_parameters()})
+        saved.append(sum(sizes))
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert saved[1] < 0.9 * saved[0]
+
+
+def test_a_part_without_layers_cannot_be_recomputed(make_model):
+    with pytest.raises(ConfigError, match=r"ctc_conf\.gradient_checkpointing: CTC has no stack of layers"):
+        make_model(ctc_conf={"gradient_checkpointing": True})
 
 
 def test_implementations_of_attention_agree(make_model, make_batch):
