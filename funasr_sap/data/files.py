@@ -38,6 +38,18 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         raise
 
 
+def copy_file(source: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Copy a file, as ``atomic_write`` writes one."""
+    with open(source, "rb") as old, atomic_write(path, "wb") as new:
+        shutil.copyfileobj(old, new)
+
+
+def copy_folder(source: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Copy the files of a folder, one after another, into one that may have others."""
+    for file in sorted(each for each in Path(source).rglob("*") if each.is_file()):
+        copy_file(file, Path(path) / file.relative_to(source))
+
+
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Make a temporary folder beside ``path`` that takes its place only when the block ends well.

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 import yaml
+from omegaconf import OmegaConf
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 
 from funasr_sap.data.files import atomic_write
 from funasr_sap.errors import ConfigError
-from funasr_sap.models.directory import write_model_directory
+from funasr_sap.models.directory import write_model_directory, write_tokenizer
 from funasr_sap.models.published import Published, find_published
 
 # What a configuration of transformers says beside the shape of its model.
@@ -133,21 +134,84 @@ def merge_description(config: dict, described: Mapping, parts: tuple[str, ...]) 
         described: from ``describe``.
         parts: the parts that the weights are for; the frontend comes with the audio encoder.
     """
-    from funasr_sap.models.parts import split_options
-
     merged = dict(config)
     for part in parts:
-        if part not in described:
-            continue
-        _, before = split_options(f"{part}_conf", config.get(f"{part}_conf"))
-        options = {
-            key: value for key, value in (config.get(f"{part}_conf") or {}).items() if key not in before
-        }
-        merged[part] = described[part]
-        merged[f"{part}_conf"] = {**described[f"{part}_conf"], **options}
+        if part in described:
+            merged[part] = described[part]
+            merged[f"{part}_conf"] = {**described[f"{part}_conf"], **_training_options(config, part)}
     if "audio_encoder" in parts and "frontend" in described:
         merged |= {key: described[key] for key in ("frontend", "frontend_conf")}
     return merged
+
+
+def change_config(config: Mapping, changes: Mapping) -> dict:
+    """Change keys of a configuration.
+
+    A part that becomes one of another class leaves the arguments of the old class behind, and is trained as
+    before.
+
+    Args:
+        config: a configuration.
+        changes: keys, and keys of sections, that count instead.
+    """
+    from funasr_sap.models.construction import BACKBONE_PARTS
+
+    changed = dict(config)
+    for part in BACKBONE_PARTS:
+        if changes.get(part, config.get(part)) != config.get(part):
+            changed[f"{part}_conf"] = _training_options(config, part)
+    return OmegaConf.to_container(OmegaConf.merge(changed, changes))
+
+
+def _training_options(config: Mapping, part: str) -> dict:
+    """Take out of a part's section what any part can be told, see ``PartOptions``."""
+    from funasr_sap.models.parts import split_options
+
+    section = config.get(f"{part}_conf") or {}
+    _, arguments = split_options(f"{part}_conf", section)
+    return {key: value for key, value in section.items() if key not in arguments}
+
+
+def stand_on(
+    config: Mapping, backbone: str | None, hub: str, parts: Mapping[str, str]
+) -> tuple[dict, list[Path]]:
+    """Write into a configuration which published weights it stands on, and their shapes.
+
+    Args:
+        config: a configuration.
+        backbone, hub, parts: see ``import_backbone``.
+
+    Returns:
+        The configuration, and folders in which the LLM's tokenizer may be.
+    """
+    from funasr_sap.models.construction import BACKBONE_PARTS
+
+    config, folders = dict(config), []
+    for part, place in parts.items():
+        published = find_published(place, hub)
+        config = merge_description(config, describe(published), (part,))
+        config[f"{part}_conf"]["init_param_path"] = _lasting(place)
+        folders += _tokenizer_folders(published) if part == "llm" else []
+    if backbone:
+        published = find_published(backbone, hub)
+        others = tuple(part for part in BACKBONE_PARTS if part not in parts)
+        config = merge_description(config, describe(published), others)
+        config |= {"backbone": _lasting(backbone), "hub": hub}
+        folders += _tokenizer_folders(published)
+    return config, folders
+
+
+def adapt_config(config: Mapping, published: Published) -> dict:
+    """Write into a configuration what adapters of the release of SAP² were trained with.
+
+    It pooled by the plain mean, see ``SpeechDrivenPooling``, in Qwen2-Audio's chat.
+    """
+    adapted = dict(config)
+    for part, lora_conf in adapter_sections(published).items():
+        adapted[f"{part}_conf"] = {**config[f"{part}_conf"], "lora_conf": lora_conf}
+    adapted["context_pooling_conf"] = {**config.get("context_pooling_conf", {}), "mode": "mean"}
+    adapted["prompt_conf"] = {**config.get("prompt_conf", {}), "style": "sap2_asr"}
+    return adapted
 
 
 def adapter_sections(published: Published) -> dict:
@@ -187,37 +251,21 @@ def import_backbone(
     Raises:
         ConfigError: for weights that do not fit, and where no tokenizer is found.
     """
-    from funasr_sap.models.construction import BACKBONE_PARTS
+    from funasr_sap.models.construction import load_adapters
     from funasr_sap.models.directory import build_model
 
-    config, folders = dict(config), [tokenizer] if tokenizer else []
-    for part, place in (parts or {}).items():
-        published = find_published(place, hub)
-        config = merge_description(config, describe(published), (part,))
-        config[f"{part}_conf"]["init_param_path"] = _lasting(place)
-        folders += _tokenizer_folders(published) if part == "llm" else []
-    if backbone:
-        published = find_published(backbone, hub)
-        others = tuple(part for part in BACKBONE_PARTS if part not in (parts or {}))
-        config = merge_description(config, describe(published), others)
-        config |= {"backbone": _lasting(backbone), "hub": hub}
-        folders += _tokenizer_folders(published)
-    if adapters:
-        published = find_published(adapters, hub)
-        for part, lora_conf in adapter_sections(published).items():
-            config[f"{part}_conf"] = {**config[f"{part}_conf"], "lora_conf": lora_conf}
-        # The release of SAP² pooled by the plain mean, see SpeechDrivenPooling, in Qwen2-Audio's chat.
-        config["context_pooling_conf"] = {**config.get("context_pooling_conf", {}), "mode": "mean"}
-        config["prompt_conf"] = {**config.get("prompt_conf", {}), "style": "sap2_asr"}
+    config, folders = stand_on(config, backbone, hub, parts or {})
+    folders = [tokenizer, *folders] if tokenizer else folders
     found = [folder for folder in folders if Path(folder, "tokenizer_config.json").is_file()]
     if not found:
         raise ConfigError(f"no tokenizer in {', '.join(map(str, folders)) or 'the weights'}; give its folder")
-    AutoTokenizer.from_pretrained(found[0]).save_pretrained(Path(output_dir) / "tokenizer")
+    published = find_published(adapters, hub) if adapters else None
+    if adapters:
+        config = adapt_config(config, published)
+    write_tokenizer(output_dir, AutoTokenizer.from_pretrained(found[0]))
     write_model_directory(output_dir, config)
     model = build_model(output_dir)
     if adapters:
-        from funasr_sap.models.construction import load_adapters
-
         tensors = {published.rename(name): value for name, value in published.tensors()}
         load_adapters(model, tensors, ignore=False)
     own = {name: value for name, value in model.state_dict().items() if name not in model.from_backbone}

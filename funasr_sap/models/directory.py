@@ -8,13 +8,13 @@ am.mvn               mean and variance of the features, in Kaldi's format
 """
 
 import json
-import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from funasr_sap.data.files import atomic_write
+from funasr_sap.data.files import atomic_write, copy_file, copy_folder
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.seed_keys import translate
 
@@ -69,9 +69,9 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     if source is not None and Path(source).resolve() != path.resolve():
-        shutil.copytree(Path(source) / "tokenizer", path / "tokenizer", dirs_exist_ok=True)
+        copy_folder(Path(source) / "tokenizer", path / "tokenizer")
         if (Path(source) / "am.mvn").is_file():  # only some frontends have statistics
-            shutil.copyfile(Path(source) / "am.mvn", path / "am.mvn")
+            copy_file(Path(source) / "am.mvn", path / "am.mvn")
     with atomic_write(path / "config.yaml") as stream:
         yaml.safe_dump(model_config(config), stream, sort_keys=False, allow_unicode=True)
     with atomic_write(path / "configuration.json") as stream:
@@ -81,6 +81,13 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
             indent=2,
         )
         stream.write("\n")
+
+
+def write_tokenizer(path: Path, tokenizer) -> None:
+    """Write the tokenizer of a model directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        copy_folder(folder, Path(path) / "tokenizer")
 
 
 def model_config(config: dict) -> dict:

@@ -1,13 +1,12 @@
 """A copy of one of FunASR's model directories with other weights, for models that are FunASR's own."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
-from funasr_sap.data.files import atomic_write
+from funasr_sap.data.files import atomic_write, copy_file
 from funasr_sap.errors import ConfigError
 
 LAYOUT = "configuration.json"  # which files of the directory go where in the configuration
@@ -37,8 +36,7 @@ def write_funasr_directory(path: Path, source: Path, state: Mapping[str, torch.T
     path.mkdir(parents=True, exist_ok=True)
     for name in {*KNOWN, LAYOUT, *file_names(metas)}:
         if (source / name).is_file():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, path / name)
+            copy_file(source / name, path / name)
     # Last: with its weights, the directory is complete.
     with atomic_write(path / weights, "wb") as stream:
         torch.save(dict(state), stream)

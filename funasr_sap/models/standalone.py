@@ -18,6 +18,7 @@ from funasr_sap.models.directory import (
     read_model_config,
     stands_on_backbone,
     write_model_directory,
+    write_tokenizer,
 )
 from funasr_sap.models.published import read_checkpoint
 from funasr_sap.train.record import read_record
@@ -95,7 +96,7 @@ def write_standalone(output_dir, state: dict, config: dict, source, tokenizer=No
         config = config | {"llm_conf": config["llm_conf"] | {"vocab_size": len(table)}}
     write_model_directory(output_dir, config, source=source)
     if tokenizer is not None:
-        tokenizer.save_pretrained(output_dir / "tokenizer")
+        write_tokenizer(output_dir, tokenizer)
     with atomic_write(output_dir / WEIGHTS[format], "wb") as stream:
         if format == "hf":
             stream.write(save(_untied(state), metadata={"format": "pt"}))
