@@ -93,6 +93,7 @@ class BaseTrainer(trainer_ds.Trainer):
     def warp_model(self, model, **kwargs):
         """Put the model on its device, as one of several replicas or shards where there are such."""
         if self.use_deepspeed:
+            model.register_forward_hook(sharding.touch_all)
             return super().warp_model(model, **kwargs)
         model = model.to(self.process.device)
         if self.use_fsdp:

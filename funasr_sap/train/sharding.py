@@ -21,7 +21,7 @@ def shard(model: nn.Module, process: Process, is_due) -> nn.Module:
         is_due: tells whether the step under way ends in an update; until then, gradients stay unshared.
     """
     mesh = init_device_mesh(torch.device(process.device).type, (process.world_size,))
-    model.register_forward_hook(_touch_all)
+    model.register_forward_hook(touch_all)
     blocks = [child for part in model.modules() if isinstance(part, nn.ModuleList) for child in part]
     for block in blocks:  # gathered one at a time
         if not isinstance(block, FSDPModule) and any(True for _ in block.parameters()):
@@ -38,13 +38,21 @@ def shard(model: nn.Module, process: Process, is_due) -> nn.Module:
     return model
 
 
-def _touch_all(model: nn.Module, inputs, outputs):
-    """Give each weight a gradient, if need be of 0: all processes must have the same ones to share."""
+def touch_all(model: nn.Module, inputs, outputs):
+    """Give each weight a gradient, if need be of 0: all processes must have the same ones to share.
+
+    A forward hook. Weights that a process holds a part of (FSDP, ZeRO-3) are shared as a whole anyway.
+    """
     loss, *others = outputs
     if loss.requires_grad:
-        own = [each for each in model.parameters() if each.requires_grad and not isinstance(each, DTensor)]
-        loss = loss + 0.0 * sum(each.sum() for each in own)
+        own = [each for each in model.parameters() if each.requires_grad and not is_in_parts(each)]
+        loss = loss + 0.0 * sum(each.sum(dtype=torch.float32) for each in own)
     return loss, *others
+
+
+def is_in_parts(parameter: nn.Parameter) -> bool:
+    """Tell whether each process holds only a part of a weight: FSDP, or ZeRO-3."""
+    return isinstance(parameter, DTensor) or hasattr(parameter, "ds_id")
 
 
 def whole(part):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor import DTensor
 from tqdm import tqdm
 
 from funasr_sap.data.biasing import make_biasing_lists, spoken_phrases
@@ -20,6 +19,7 @@ from funasr_sap.metrics.normalization import split_characters
 from funasr_sap.models.builder import build
 from funasr_sap.models.sap2 import SAP2
 from funasr_sap.train import rng
+from funasr_sap.train.sharding import is_in_parts
 
 LONGEST_PHRASE = 10  # words of an entry of a biasing list
 # What a validation may report, by the names that training logs have for it; errors and shares in percent.
@@ -186,7 +186,7 @@ def decode_on_first_rank(decoder: ValidationDecoder, model, dtype: torch.dtype) 
 
 def _is_spread(model) -> bool:
     """Tell whether each rank holds only a part of the weights: FSDP, or ZeRO-3."""
-    return any(isinstance(each, DTensor) or hasattr(each, "ds_id") for each in model.parameters())
+    return any(map(is_in_parts, model.parameters()))
 
 
 @functools.cache
