@@ -1,5 +1,7 @@
 """The dataset of training: speech, transcripts, and biasing lists drawn anew each epoch."""
 
+import logging
+import math
 import random
 
 import numpy as np
@@ -15,12 +17,15 @@ from funasr_sap.data.spelling import respell_in_text
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.models.builder import check_keys
 
-# Keys of dataset_conf that FunASR's dataloader and samplers read.
+# What is left out for its length: speech in frames of 10 ms, transcripts in tokens.
+LENGTH_KEYS = ("min_source_length", "max_source_length", "min_target_length", "max_target_length")
+# Keys of dataset_conf that FunASR's dataloader and samplers read; its index_ds names a reader of JSONL.
 FUNASR_KEYS = frozenset(
     {
         *("dataloader", "batch_sampler", "batch_size", "batch_type", "sort_size", "shuffle", "drop_last"),
-        *("num_workers", "pin_memory", "persistent_workers", "prefetch_factor"),
+        *("num_workers", "pin_memory", "persistent_workers", "prefetch_factor", "index_ds"),
         *("max_token_length", "min_token_length", "data_split_num", "rank_split"),
+        *("length_scale_source", "batch_size_sample_max", *LENGTH_KEYS),
     }
 )
 FRAME_SHIFT_MS = 10  # of ``speech_length``
@@ -46,10 +51,11 @@ class SAP2Dataset(torch.utils.data.Dataset):
         cache_features: keep features in memory (fp16) after they were computed once.
         seed: of the draws.
         max_bad: how many unreadable utterances an epoch may pass over; the trainer counts them.
-        **conf: keys of FunASR's dataloader and samplers.
+        **conf: keys of FunASR's dataloader and samplers, and its limits of lengths.
 
     Raises:
-        DataError: for bad lines, and utterances without a transcript (an empty one is a transcript).
+        DataError: for bad lines, utterances without a transcript (an empty one is a transcript), and limits
+            that leave none.
         ConfigError: for unknown keys, and for data split into slices.
     """
 
@@ -85,6 +91,31 @@ class SAP2Dataset(torch.utils.data.Dataset):
         self.folded_pool = {word.casefold() for word in self.pool}
         self.lengths = {}  # of what the file gives no length for
         self.cache = {} if cache_features else None
+        self._leave_out(path, {name: conf[name] for name in LENGTH_KEYS if name in conf})
+
+    def _leave_out(self, path: str, limits: dict[str, int]) -> None:
+        """Leave out what is too short or too long, and say how many these are, which FunASR does not."""
+        if not limits:
+            return
+        kept = [
+            utterance
+            for index, utterance in enumerate(self.utterances)
+            if all(
+                limits.get(f"min_{kind}_length", 0) <= length <= limits.get(f"max_{kind}_length", math.inf)
+                for kind, length in (
+                    ("source", self.get_source_len(index)),
+                    ("target", self.get_target_len(index)),
+                )
+            )
+        ]
+        shown = " ".join(f"{name}={value}" for name, value in limits.items())
+        total = len(self.utterances)
+        what = f"{path}: left out {total - len(kept)} of {total} utterances, for {shown}"
+        if not kept:
+            raise DataError(what)
+        if len(kept) < total:
+            logging.warning("%s", what)
+        self.utterances, self.lengths = kept, {}
 
     def __len__(self) -> int:
         return len(self.utterances)

@@ -36,6 +36,19 @@ def test_an_utterance_is_what_the_file_says(make_dataset, speech_wavs, features)
         assert dataset.get_target_len(index) == utterance.text_length
 
 
+def test_what_is_too_long_or_too_short_is_left_out_and_counted(make_dataset, speech_wavs, caplog):
+    low, *_, high = sorted({each.speech_length for each in speech_wavs})[1:-1]
+    dataset = make_dataset(min_source_length=low, max_source_length=high)
+    fits = [each.key for each in speech_wavs if low <= each.speech_length <= high]
+    assert [each.key for each in dataset.utterances] == fits
+    what = f"left out {12 - len(fits)} of 12 utterances, for min_source_length={low} max_source_length={high}"
+    assert 0 < len(fits) < 12 and what in caplog.text
+    tokens = sorted(each.text_length for each in speech_wavs)
+    assert max(each.text_length for each in make_dataset(max_target_length=tokens[6]).utterances) == tokens[6]
+    with pytest.raises(DataError, match="left out 12 of 12 utterances, for min_target_length=999"):
+        make_dataset(min_target_length=999)
+
+
 def test_a_batch_is_padded(make_dataset, features):
     dataset = make_dataset()
     batch = dataset.collator([dataset[7], dataset[0]])
