@@ -7,6 +7,7 @@ The keys are those of FunASR's ``funasr-train-ds``. The output folder is a model
 ``AutoModel(model=...)`` loads.
 """
 
+import argparse
 import logging
 import os
 import sys
@@ -28,10 +29,20 @@ def main_hydra(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command line; errors are one sentence."""
-    if "--config-path" in sys.argv[:-1]:  # Hydra would look beside this file
-        place = sys.argv.index("--config-path") + 1
-        sys.argv[place] = os.path.abspath(sys.argv[place])
+    sys.argv[1:] = _with_whole_path(sys.argv[1:])
     run(main_hydra)
+
+
+def _with_whole_path(arguments: list[str]) -> list[str]:
+    """Complete ``--config-path``: Hydra would look for a relative one beside this file."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-path", "-cp")
+    found, others = parser.parse_known_args(arguments)
+    return (
+        others
+        if found.config_path is None
+        else ["--config-path", os.path.abspath(found.config_path), *others]
+    )
 
 
 if __name__ == "__main__":

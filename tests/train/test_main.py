@@ -12,6 +12,7 @@ from funasr_sap.errors import ConfigError
 from funasr_sap.train import configuration
 from funasr_sap.train.configuration import distribution_options
 from funasr_sap.train.distributed import Process
+from funasr_sap.train.main import _with_whole_path
 from funasr_sap.train.scheduler import build_scheduler_conf
 from funasr_sap.train.trainer import Trainer
 from funasr_sap.train.training import choose_trainable, freeze_parameters, set_backends, train
@@ -213,6 +214,14 @@ def test_freeze_param_is_funasrs(make_model):
     with pytest.raises(ConfigError, match="freeze_param: the model has no parameter or part 'encoder'"):
         freeze_parameters(model, ["encoder"])
     freeze_parameters(model, None)
+
+
+@pytest.mark.parametrize("given", [["--config-path", "conf"], ["--config-path=conf"], ["-cp", "conf"]])
+def test_a_relative_folder_of_configurations(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = ["--config-path", str(tmp_path / "conf")]
+    assert _with_whole_path(["++a=1", *given, "-m"]) == [*whole, "++a=1", "-m"]
+    assert _with_whole_path(["++a=1"]) == ["++a=1"]
 
 
 def test_lora_only_is_funasrs(make_model):
