@@ -9,7 +9,7 @@
 # A finished step leaves a .done file and is not done again; remove it, or its folder, to repeat the step.
 set -euo pipefail
 caller=$PWD
-command="bash egs/librispeech/run.sh $*"
+command="bash egs/librispeech/run.sh${*:+ $*}"
 cd "$(dirname "$0")"
 
 stage=-1

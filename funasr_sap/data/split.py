@@ -40,12 +40,12 @@ def split(groups: Sequence[str], shares: Sequence[Fraction], seed: int) -> list[
         The part (0, 1, ...) of each utterance.
 
     Raises:
-        DataError: less groups than parts.
+        DataError: fewer groups than parts.
     """
     sizes = Counter(groups)
     if len(sizes) < len(shares):
         raise DataError(
-            f"{len(sizes)} groups cannot be split into {len(shares)} parts without a group in two"
+            f"{len(sizes)} recordings (or utterances, if split by these) cannot make {len(shares)} parts"
         )
     needs = [share * len(groups) for share in shares]
     # The smallest part first, once each: else few recordings would all go to the training set.

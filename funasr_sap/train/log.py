@@ -170,7 +170,8 @@ def _read_stage(name: str, files: Sequence[Path]) -> Stage:
     if not reader.stage.ranks:
         raise DataError(
             f"{' and '.join(map(str, files))}: no training steps, expected lines with "
-            '"train, rank: 0, epoch: 0/10, ... total step: 50, ..." as FunASR writes them'
+            '"train, rank: 0, epoch: 0/10, ... total step: 50, ..." as FunASR writes them '
+            "(every train_conf.log_interval steps)"
         )
     return reader.finish()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from funasr_sap.data.files import atomic_write
+from funasr_sap.models.directory import PART_SECTIONS
 
 RECORD = "training.yaml"
 # What of a resolved configuration tells how a model came to be; the rest is what it is.
@@ -15,7 +16,6 @@ KEYS = (
     *("freeze_param", "seed"),
 )
 FLAGS = ("freeze", "lora_conf", "dtype", "gradient_checkpointing")
-PARTS = ("audio_encoder_conf", "audio_adaptor_conf", "llm_conf", "ctc_conf", "context_pooling_conf")
 
 
 def write_record(folder: Path, config: dict) -> None:
@@ -27,11 +27,18 @@ def write_record(folder: Path, config: dict) -> None:
     """
     record = {"date": datetime.date.today().isoformat()}
     record |= {key: config[key] for key in KEYS if config.get(key) is not None}
-    for part in PARTS:
+    for part in PART_SECTIONS:
         flags = {name: value for name, value in (config.get(part) or {}).items() if name in FLAGS}
         record |= {part: flags} if flags else {}
     with atomic_write(Path(folder) / RECORD) as stream:
         yaml.safe_dump(record, stream, sort_keys=False, allow_unicode=True)
+
+
+def read_metric(folder: Path) -> str:
+    """Tell what the best checkpoint of a recorded training is chosen by; FunASR's default is acc."""
+    file = Path(folder) / RECORD
+    record = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return record.get("train_conf", {}).get("avg_keep_nbest_models_type", "acc")
 
 
 def read_record(folder: Path) -> str:

@@ -13,16 +13,17 @@ from funasr_sap.errors import DataError
 from funasr_sap.metrics.report import markdown_table
 from funasr_sap.tool import run
 from funasr_sap.train.history import ValidationHistory
+from funasr_sap.train.record import read_metric
 
 HEADER = (
     *("stage", "general:domain", "hours general", "hours domain", "epochs"),
-    *("best validation loss", "WER", "U-WER", "B-WER", "pruning F1"),
+    *("validation loss", "WER", "U-WER", "B-WER", "pruning F1"),
 )
 RATES = ("wer", "u_wer", "b_wer", "pruning_f1")
 
 
 def stage_rows(folders: Sequence[Path], parts: Sequence[Part]) -> list[tuple[str, ...]]:
-    """Make a row a stage: its data, its epochs, and its validation with the lowest loss.
+    """Make a row a stage: its data, its epochs, and the validation of its best checkpoint.
 
     Args:
         folders: of the stages, in order.
@@ -35,7 +36,7 @@ def stage_rows(folders: Sequence[Path], parts: Sequence[Part]) -> list[tuple[str
     for number, folder in enumerate(folders, 1):
         data = {part.source: part for part in parts if (part.stage, part.split) == (number, "train")}
         history = ValidationHistory(folder)
-        best = history.best("loss")
+        best = history.best(read_metric(folder))
         if not data or best is None:
             what = "data" if not data else "validation"
             raise DataError(f"{folder}: stage {number} has no {what}; was it trained by auto_finetune.sh?")

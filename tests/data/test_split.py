@@ -56,5 +56,5 @@ def test_the_seed_decides_and_the_order_of_input_does_not():
 
 
 def test_too_few_groups():
-    with pytest.raises(DataError, match="2 groups cannot be split into 3 parts"):
+    with pytest.raises(DataError, match=r"2 recordings .* cannot make 3 parts"):
         split(["a", "a", "b"], parse_ratio("8:1:1"), 0)

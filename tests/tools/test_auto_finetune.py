@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from funasr_sap.data.jsonl import read_jsonl, write_jsonl
 from funasr_sap.data.staged import prepare_staged_data
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.train.history import ValidationHistory
+from funasr_sap.train.record import write_record
 from funasr_sap.train.stage_table import main as print_table
 from funasr_sap.train.stages import main as plan_stages
 from funasr_sap.train.stages import merge, read_plan
@@ -105,10 +107,14 @@ def test_the_table(sets, tmp_path, capsys):
     history = ValidationHistory(tmp_path / "stage1")
     history.add(5, 1, "model.pt.ep1", {"loss": 0.5, "wer": 12.345, "b_wer": 30.0})
     history.add(9, 2, "model.pt.ep2", {"loss": 0.6, "wer": 11.0})
+    write_record(tmp_path / "stage1", {"train_conf": {"avg_keep_nbest_models_type": "loss"}})
     print_table([str(tmp_path / "stage1"), "--staged-data", str(tmp_path / "staged")])
     row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[2].strip("|").split("|")]
     hours = [f"{seconds[source] / 3600:.2f}" for source in ("general", "domain")]
     assert row == ["stage1", "50:50", *hours, "2", "0.5000", *["12.35", "-", "30.00", "-"]]
+    write_record(tmp_path / "stage1", {"train_conf": {"avg_keep_nbest_models_type": "wer"}})
+    print_table([str(tmp_path / "stage1"), "--staged-data", str(tmp_path / "staged")])
+    assert "| 0.6000 | 11.00 |" in re.sub(" +", " ", capsys.readouterr().out)
     with pytest.raises(DataError, match="stage 1 has no validation"):
         print_table([str(tmp_path / "stage7"), "--staged-data", str(tmp_path / "staged")])
     with pytest.raises(DataError, match=r"parts\.json is missing"):

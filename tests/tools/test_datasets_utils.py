@@ -252,7 +252,7 @@ def test_bad_options(convert):
         convert("a.txt", TEXT, "--fields", "words=x")
     with pytest.raises(ConfigError, match="Kaldi files hold no further fields"):
         convert("a.txt", TEXT, "--target=kaldi", "--add", "a=b")
-    with pytest.raises(DataError, match="2 groups cannot be split into 3 parts"):
+    with pytest.raises(DataError, match=r"2 recordings .* cannot make 3 parts"):
         convert("a.txt", TEXT, "--split=8:1:1", "--by=recording")
 
 
