@@ -2,14 +2,20 @@
 r"""Keywords found by the sounds of a first transcript, as backbones without a CTC head find them.
 
 python benchmarks/first_pass.py --utterances 200
+python benchmarks/first_pass.py --utterances 200 --seed 7 --fit
 
 English: the embedded model transcribes the mini corpus without keywords, which is the first pass. Mandarin:
 the reference stands for it, each character of its keywords replaced by another one of the same sound. The
 baseline is exact search in the same transcript. Building a list is timed with its search.
+
+A second table has, for each step of the confidence, how many keywords are spoken; half of its lists have no
+word that is. With --fit it is that of coefficients fitted to this speech, which are printed, too:
+``BY_SOUND`` of funasr_sap/context/retrieval.py.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import random
 import sys
@@ -18,6 +24,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import yaml
 from tqdm import tqdm
 
 from funasr_sap.data.biasing import draw_biasing_list
@@ -28,6 +35,8 @@ from funasr_sap.metrics.report import markdown_table
 from funasr_sap.tool import run
 
 HEADER = ("first pass", "N", "exact search finds", "sounds find", "kept", "of them spoken", "ms a list")
+LANGUAGES = {"en": "embedded model, English", "zh": "misspelt, Mandarin"}
+SIZES = (5, 20, 100, 1_000, 10_000)  # distractors, to judge the confidence
 
 
 def main(argv=None):
@@ -43,13 +52,14 @@ def main(argv=None):
     parser.add_argument("--top", type=int, default=5, help="keywords kept at most (default: %(default)s)")
     parser.add_argument("--threshold", type=float, default=0.2, help="confidence (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of speech and lists (default: %(default)s)")
+    parser.add_argument("--fit", action="store_true", help="fit the confidence, and print its coefficients")
     arguments = parser.parse_args(argv)
-    rows = []
+    rows, evidence = [], {}
     with contextlib.redirect_stdout(sys.stderr):
         from funasr_sap import AutoModel
 
         model = AutoModel(model=arguments.model, ncpu=os.cpu_count(), disable_pbar=True)
-        for language in ("en", "zh"):
+        for language in LANGUAGES:
             with tempfile.TemporaryDirectory() as folder:
                 make_corpus(
                     folder, "dev", utterances=arguments.utterances, seed=arguments.seed, lang=language
@@ -57,7 +67,9 @@ def main(argv=None):
                 speech = Path(folder)
                 texts = first_pass(model, speech) if language == "en" else misspelt(speech, arguments.seed)
                 rows += [measure(model, speech, language, texts, n, arguments) for n in arguments.distractors]
-    print(markdown_table(HEADER, rows))
+                evidence[language] = collect(model, speech, language, texts, arguments.seed)
+    print(markdown_table(HEADER, rows), end="\n\n")
+    print(*judge(evidence, arguments.fit), sep="\n")
 
 
 def first_pass(model, folder: Path) -> dict[str, str]:
@@ -105,17 +117,47 @@ def measure(model, folder: Path, language: str, texts: dict, number: int, argume
         spoken, kept = spoken + len(true), kept + len(chosen)
         found += len(true & chosen)
         exact += sum(word.casefold() in text.casefold() for word in true)
-    name = "embedded model, English" if language == "en" else "misspelt, Mandarin"
     shares = (f"{100 * exact / spoken:.1f} %", f"{100 * found / spoken:.1f} %")
     average = f"{kept / len(texts):.1f}"
     return (
-        name,
+        LANGUAGES[language],
         str(number),
         *shares,
         average,
         f"{100 * found / kept:.1f} %",
         f"{1000 * seconds / len(texts):.0f}",
     )
+
+
+def collect(model, folder: Path, language: str, texts: dict, seed: int) -> tuple:
+    """Collect what the sounds say for keywords of lists of all sizes, and which are spoken."""
+    from funasr_sap.context import phonetics
+    from funasr_sap.context.fitting import Heard, collect_sizes
+    from funasr_sap.context.retrieval import BY_SOUND
+
+    references, keywords = read_kaldi(folder / "text"), read_biasing_list(folder / "keywords")
+    heard = [Heard(*phonetics.hear([text]), references[key], keywords[key]) for key, text in texts.items()]
+    words, options = list(dictionary_words("train", language)), {"reward": BY_SOUND.reward, "seed": seed}
+    tokenizer = model.kwargs["tokenizer"]
+    return collect_sizes(heard, tokenizer, phonetics.WORD_START, words, SIZES, by_sound=True, **options)
+
+
+def judge(evidence: dict, fit: bool) -> list[str]:
+    """Compare the confidence with what is spoken: a table, and the coefficients where they are fitted."""
+    from funasr_sap.context.calibration import fit_calibration
+    from funasr_sap.context.fitting import join_evidence, reliability
+    from funasr_sap.context.retrieval import BY_SOUND
+
+    calibration = BY_SOUND
+    if fit:
+        calibration = fit_calibration(*join_evidence([*evidence.values()]), BY_SOUND.reward)
+    rows = [
+        (LANGUAGES[language], f"{said:.2f}", f"{true:.2f}", str(number))
+        for language, (columns, spoken) in evidence.items()
+        for said, true, number in reliability(calibration.probability(columns), spoken)
+    ]
+    table = markdown_table(("first pass", "confidence", "spoken", "keywords"), rows)
+    return [table, yaml.safe_dump(dataclasses.asdict(calibration), sort_keys=False)] if fit else [table]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ tells how well the confidence holds on the half of the utterances that it was no
 import argparse
 import contextlib
 import dataclasses
-import itertools
 import logging
 import sys
 from pathlib import Path
@@ -34,7 +33,7 @@ def main(argv=None):
 
         model = AutoModel(model=arguments.model_dir, device="cpu", log_level="WARNING")
         columns, spoken = _collect(model, arguments)
-        calibration = _fit(columns, spoken, arguments.reward)
+        calibration = _fit(columns, spoken, arguments.reward or model.model.calibration.reward)
     print(yaml.safe_dump({"calibration": dataclasses.asdict(calibration)}, sort_keys=False), end="")
     if arguments.write:
         path = Path(model.model_path) / "config.yaml"
@@ -47,9 +46,8 @@ def main(argv=None):
 
 def _collect(model, arguments):
     """Collect the evidence from lists of all sizes."""
-    import numpy as np
-
-    from funasr_sap.context.fitting import collect_evidence, listen
+    from funasr_sap.context import phonetics
+    from funasr_sap.context.fitting import collect_sizes, listen
     from funasr_sap.data.biasing import read_words
     from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
 
@@ -59,15 +57,12 @@ def _collect(model, arguments):
         words = read_words(arguments.distractors)
     else:
         words = rare_vocabulary("train", 2 * max(arguments.sizes), lang=sap2.language)
-    parts = []
-    # A list may be of another talk: half of the lists have no word that is spoken.
-    unlisted = [dataclasses.replace(each, keywords=[]) for each in heard]
-    for num, listed in itertools.product(arguments.sizes, (heard, unlisted)):
-        options = {"num": num, "reward": arguments.reward, "seed": arguments.seed}
-        parts.append(collect_evidence(listed, sap2.tokenizer, sap2.word_start, words, **options))
-        logging.info("N = %d: %d of %d keywords found are spoken", num, parts[-1][1].sum(), len(parts[-1][1]))
-    columns = {name: np.concatenate([each[name] for each, _ in parts]) for name in parts[0][0]}
-    return columns, np.concatenate([spoken for _, spoken in parts])
+    by_sound = sap2.ctc is None
+    word_start = phonetics.WORD_START if by_sound else sap2.word_start
+    options = {"reward": arguments.reward or sap2.calibration.reward, "seed": arguments.seed}
+    return collect_sizes(
+        heard, sap2.tokenizer, word_start, words, arguments.sizes, by_sound=by_sound, **options
+    )
 
 
 def _fit(columns, spoken, reward):
@@ -94,7 +89,7 @@ def _parser():
     add("--data-dir", required=True, help="a Kaldi directory with wav.scp, text and keywords")
     add("--distractors", help="wrong words to draw from, one a line (default: the mini corpus' rare words)")
     add("--sizes", type=int, nargs="+", default=SIZES, help="distractors a list (default: %(default)s)")
-    add("--reward", type=float, default=4.0, help="nats that a piece is worth (default: %(default)s)")
+    add("--reward", type=float, help="nats that a piece is worth (default: the model's own)")
     add("--seed", type=int, default=0, help="of the drawing (default: %(default)s)")
     add("--write", action="store_true", help="put the result into the model's config.yaml")
     return parser

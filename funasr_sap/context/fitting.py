@@ -1,6 +1,8 @@
 """The calibration of a model, fitted on speech whose transcripts are known."""
 
 import dataclasses
+import itertools
+import logging
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,19 +11,21 @@ import numpy as np
 import torch
 
 from funasr_sap.audio import load_audio
+from funasr_sap.context import phonetics
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.retrieval import INDEXED_FROM, POOL, weigh_lists
 from funasr_sap.data.biasing import draw_biasing_list, spoken_phrases
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
+from funasr_sap.models.first_pass import first_transcripts
 
 
 @dataclasses.dataclass(frozen=True)
 class Heard:
-    """What the CTC head makes of an utterance, and what is said in it.
+    """What the CTC head, or the first transcript, makes of an utterance, and what is said in it.
 
     Attributes:
-        log_probs: (1, T, V) CTC log posteriors.
+        log_probs: (1, T, V) CTC log posteriors, or likelihoods of sounds.
         frame_mask: (1, T) bool.
         text: the transcript.
         keywords: the keywords that are spoken.
@@ -38,7 +42,7 @@ def listen(model, frontend, data_dir: str | Path) -> Iterator[Heard]:
     """Encode the utterances of a Kaldi directory with ``wav.scp``, ``text`` and ``keywords``.
 
     Args:
-        model: a ``SAP2`` with a CTC head.
+        model: a ``SAP2``; without a CTC head, it transcribes, and the sounds of that are heard.
         frontend: its FunASR frontend.
         data_dir: the directory.
 
@@ -54,7 +58,10 @@ def listen(model, frontend, data_dir: str | Path) -> Iterator[Heard]:
         waveform = load_audio(path, frontend.fs)
         features, lengths = frontend(waveform[None], [len(waveform)])
         speech = model.encode(features.to(device), lengths.to(device))
-        yield Heard(speech.log_probs, speech.frame_mask, texts[utt_id], keywords[utt_id])
+        heard = speech.log_probs, speech.frame_mask
+        if model.ctc is None:
+            heard = phonetics.hear(first_transcripts(model, speech))
+        yield Heard(*heard, texts[utt_id], keywords[utt_id])
 
 
 def collect_evidence(
@@ -65,17 +72,19 @@ def collect_evidence(
     num: int,
     reward: float,
     seed: int = 0,
+    by_sound: bool = False,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Retrieve from biasing lists with ``num`` distractors, and tell what was spoken.
 
     Args:
         heard: the utterances.
         tokenizer: of the CTC head.
-        word_start: (V,) bool, True = the piece begins a word.
+        word_start: (V,) bool, True = the piece, or the sound, begins a word.
         words: distractors to draw from; those that are spoken are left out.
         num: distractors a list; long lists are one for all utterances.
         reward: nats that an aligned piece is worth.
         seed: of the draw.
+        by_sound: sounds were heard, not pieces.
 
     Returns:
         columns: the evidence of all keywords found, by name, as ``fit_calibration`` takes it.
@@ -86,15 +95,36 @@ def collect_evidence(
     columns = {name: [] for name in ("score", "pieces", "goes_on", "share", "size", "utterance")}
     spoken = []
     for place, (each, biasing_list) in enumerate(zip(heard, lists, strict=True)):
-        found = weigh_lists(
-            each.log_probs, each.frame_mask, [biasing_list], word_start, pool=POOL, reward=reward
-        )
+        offered = [biasing_list.by_sound if by_sound else biasing_list]
+        found = weigh_lists(each.log_probs, each.frame_mask, offered, word_start, pool=POOL, reward=reward)
         fields = (found.found.score, found.pieces, found.goes_on, found.share, found.size)
         for name, field in zip(columns, [*fields, torch.tensor(place)], strict=True):
             columns[name].append(field.expand(found.index.shape).flatten().cpu().numpy())
         true = {*each.keywords, *spoken_phrases([each.text], longest)}
         spoken.append([biasing_list.words[position] in true for position in found.index[0].tolist()])
     return {name: np.concatenate(parts) for name, parts in columns.items()}, np.concatenate(spoken)
+
+
+def collect_sizes(
+    heard: Sequence[Heard], tokenizer, word_start: torch.Tensor, words: Sequence[str], sizes, **options
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Collect the evidence from lists of several sizes; for the arguments see ``collect_evidence``.
+
+    A list may be of another talk: half of the lists have no word that is spoken.
+    """
+    unlisted = [dataclasses.replace(each, keywords=[]) for each in heard]
+    parts = []
+    for num, listed in itertools.product(sizes, (heard, unlisted)):
+        columns, spoken = collect_evidence(listed, tokenizer, word_start, words, num, **options)
+        logging.info("N = %d: %d of %d keywords found are spoken", num, spoken.sum(), len(spoken))
+        parts.append((columns, spoken))
+    return join_evidence(parts)
+
+
+def join_evidence(parts: Sequence[tuple]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Put together what ``collect_evidence`` returned several times."""
+    columns = {name: np.concatenate([each[name] for each, _ in parts]) for name in parts[0][0]}
+    return columns, np.concatenate([spoken for _, spoken in parts])
 
 
 def draw_lists(

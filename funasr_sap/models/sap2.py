@@ -20,7 +20,7 @@ from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import PromptBatch, PromptTemplate
-from funasr_sap.context.retrieval import Shortlist, check_threshold, retrieve, retrieve_by_sound
+from funasr_sap.context.retrieval import BY_SOUND, Shortlist, check_threshold, retrieve, retrieve_by_sound
 from funasr_sap.errors import ConfigError
 from funasr_sap.models import construction
 from funasr_sap.models.adapting import adapt, truncate
@@ -107,7 +107,7 @@ class SAP2(nn.Module):
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer, self.ctc_weight, self.llm_weight = tokenizer, ctc_weight, llm_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
-        self._read_options(retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights)
+        self._configure(retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights, ctc)
         names = {"audio_encoder": audio_encoder, "audio_adaptor": audio_adaptor, "llm": llm, "ctc": ctc}
         sections = {"audio_encoder_conf": audio_encoder_conf, "audio_adaptor_conf": audio_adaptor_conf}
         sections |= {"llm_conf": llm_conf, "ctc_conf": ctc_conf, "context_pooling_conf": context_pooling_conf}
@@ -136,9 +136,10 @@ class SAP2(nn.Module):
         self.specaug = construction.build_specaug(specaug, specaug_conf)
         logging.info("%s\n%s", type(self).__name__, parameter_table(self))
 
-    def _read_options(
-        self, retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights
+    def _configure(
+        self, retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights, ctc
     ) -> None:
+        """Read the sections that build no part."""
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
         self.boost = {"start": 0.0, "inside": 0.0, "power": 0.5}
@@ -152,7 +153,8 @@ class SAP2(nn.Module):
         self.prompts = PromptTemplate(self.tokenizer, **style)
         self.top = retrieval_conf.get("top", 5)
         self.threshold = check_threshold(retrieval_conf.get("threshold", 0.2))
-        self.calibration = build("calibration", Calibration, retrieval_conf.get("calibration"))
+        fitted = {} if ctc else dataclasses.asdict(BY_SOUND)
+        self.calibration = build("calibration", Calibration, retrieval_conf.get("calibration"), **fitted)
         self.language = prompt_conf.get("language", "en")
         self.task_weights = dict(task_weights or {"transcribe": 1.0})
         check_keys("task_weights", self.task_weights, TASKS)
@@ -243,21 +245,12 @@ class SAP2(nn.Module):
         """
         if not any(len(each) for each in lists):
             return None
+        cut = {"top": self.top if top is None else top, "calibration": self.calibration}
+        cut["threshold"] = self.threshold if threshold is None else threshold
         if self.ctc is None:
             texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
-            cut = {"top": self.top if top is None else top}
-            cut["threshold"] = self.threshold if threshold is None else threshold
             return on_device(retrieve_by_sound(texts, lists, **cut), speech.audio.device)
-        return retrieve(
-            speech.log_probs,
-            speech.frame_mask,
-            lists,
-            self.word_start,
-            top=self.top if top is None else top,
-            threshold=self.threshold if threshold is None else threshold,
-            calibration=self.calibration,
-            blank=BLANK,
-        )
+        return retrieve(speech.log_probs, speech.frame_mask, lists, self.word_start, blank=BLANK, **cut)
 
     def embed_context(
         self,

@@ -3,9 +3,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.retrieval import BY_SOUND
+from funasr_sap.models.directory import build_model, write_model_directory
 
 TOOL = Path(__file__).parents[2] / "tools" / "calibrate.py"
 
@@ -33,6 +36,24 @@ def test_the_fit_goes_into_the_model_directory(small_model_dir, speech_dir, tmp_
     before["retrieval_conf"].pop("calibration", None)
     assert after == before  # nothing else has changed
     Calibration(**printed["calibration"])  # no coefficient has the wrong sign
+
+
+def test_without_a_ctc_head_the_sounds_of_transcripts_count(
+    make_model, small_model_dir, speech_dir, tmp_path, capsys
+):
+    changes = {"ctc": None, "audio_adaptor": "LinearProjection", "audio_adaptor_conf": None}
+    model, folder = make_model(**changes), tmp_path / "model"
+    assert model.calibration == BY_SOUND
+    config = yaml.safe_load((small_model_dir / "config.yaml").read_text()) | changes
+    config["retrieval_conf"].pop("calibration", None)
+    write_model_directory(folder, config, source=small_model_dir)
+    torch.save(model.state_dict(), folder / "model.pt")
+    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in ("wall", "stone", "river", "lamp")))
+    arguments = ["--model-dir", folder, "--data-dir", speech_dir, "--distractors", tmp_path / "words.txt"]
+    main([*map(str, arguments), "--sizes", "2", "--write"])
+    fitted = Calibration(**yaml.safe_load(capsys.readouterr().out)["calibration"])
+    assert fitted.reward == BY_SOUND.reward and fitted != BY_SOUND
+    assert build_model(folder).calibration == fitted
 
 
 def test_missing_arguments_are_named(capsys):
