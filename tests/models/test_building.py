@@ -1,10 +1,16 @@
+import itertools
 import re
 
+import miniatures
 import pytest
 import torch
 
+from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.errors import ConfigError
+from funasr_sap.models.backbone import change_config
+from funasr_sap.models.decoding import DecodingOptions, decode
+from funasr_sap.models.sap2 import SAP2
 
 
 @pytest.mark.parametrize(
@@ -33,6 +39,63 @@ from funasr_sap.errors import ConfigError
 def test_unknown_keys_and_names_are_errors(changes, message, make_model):
     with pytest.raises(ConfigError, match=message):
         make_model(**changes)
+
+
+SMALL = {
+    "audio_encoder": {
+        "SenseVoiceEncoderSmall": miniatures.SANM,
+        "WhisperEncoder": miniatures.WHISPER,
+        "Qwen2AudioEncoder": miniatures.WHISPER,
+        "FunAsrNanoEncoder": {
+            **{"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32},
+            **{"num_hidden_layers": 2, "num_timestamp_prediction_layers": 1},
+        },
+    },
+    "audio_adaptor": {
+        "LinearProjection": {},
+        "Transformer": {"downsample_rate": 2, "ffn_dim": 16, "n_layer": 1, "attention_heads": 4},
+        "FunAsrNanoProjector": {"num_attention_heads": 4},
+        "OSUMAdaptor": {"attention_heads": 2, "linear_units": 24, "num_blocks": 1, "speech_tokens": 4},
+    },
+    "llm": {
+        "qwen2": {**miniatures.LLM, "vocab_size": 400},
+        "qwen3": {**miniatures.LLM, "vocab_size": 400, "head_dim": 8, "tie_word_embeddings": True},
+    },
+}
+
+
+CONFIGS = ("fun_asr_nano", "qwen2_audio", "osum", "whisper_turbo_qwen3")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_encoders_adaptors_and_llms_mix_freely(name, tokenizer):
+    """As by ++audio_encoder, ++audio_adaptor and ++llm, all 32 shared out: each takes a step and decodes."""
+    config = miniatures.config_of(name) | {"prompt_conf": {"language": "en"}}
+    for chosen in list(itertools.product(*SMALL.values()))[CONFIGS.index(name) :: len(CONFIGS)]:
+        changes = dict(zip(SMALL, chosen, strict=True))
+        changes |= {f"{part}_conf": SMALL[part][name] for part, name in changes.items()}
+        mixed = change_config(config, changes)
+        for key in ("model", "frontend", "frontend_conf", "tokenizer", "tokenizer_conf"):
+            mixed.pop(key)
+        bands = 80 if "num_mel_bins" in mixed["audio_encoder_conf"] else 560
+        model = SAP2(**mixed.pop("model_conf") | mixed, tokenizer=tokenizer, input_size=bands).train()
+        assert model.frozen == ["audio_encoder"]  # as the configuration says of any
+        speech, lengths = torch.randn(2, 60, bands), torch.tensor([60, 40])
+        texts, words = ["the leaf"] * 2, [["leaf"]] * 2
+        loss, _, _ = model(speech, lengths, texts, texts, words, words)
+        loss.backward()
+        assert loss.isfinite() and any(p.grad is not None for p in model.audio_adaptor.parameters())
+        lists = [BiasingList(["leaf"], tokenizer)] * 2
+        assert len(decode(model.eval(), speech, lengths, lists, DecodingOptions(language="en"))) == 2
+
+
+def test_a_part_of_another_class_leaves_the_arguments_of_the_old_one_behind():
+    config = miniatures.config_of("fun_asr_nano")
+    changes = {"audio_adaptor": "LinearProjection", "llm_conf": {"hidden_size": 8}}
+    changed = change_config(config, changes)
+    assert changed["audio_adaptor_conf"] == {"dtype": "fp32", "freeze": False}
+    assert changed["llm_conf"] == config["llm_conf"] | {"hidden_size": 8}
+    assert config["audio_adaptor_conf"]["ffn_dim"] == 2048
 
 
 def test_funasrs_own_keys_are_no_errors(make_model):
