@@ -7,6 +7,7 @@ from funasr.register import tables
 from torch import nn
 
 from funasr_sap.models.construction import PARTS, Blueprint
+from funasr_sap.models.loading import tie_weights
 from funasr_sap.models.parts import prepare
 from funasr_sap.models.seed_keys import translate
 
@@ -44,7 +45,9 @@ def build_empty(config: Mapping, setting: Mapping | None = None) -> nn.ModuleDic
         parts = {part: module for part, module in parts.items() if module is not None}
         for part, module in parts.items():
             prepare(f"{part}_conf", module, blueprint.options[part])
-    return nn.ModuleDict(parts)
+    model = nn.ModuleDict(parts)
+    tie_weights(model)  # what is built without memory, transformers leaves apart
+    return model
 
 
 def count(model: nn.Module, trainable: bool = False) -> int:
@@ -54,10 +57,11 @@ def count(model: nn.Module, trainable: bool = False) -> int:
 
 def size_rows(name: str, config: Mapping) -> list[str]:
     """Write a configuration's rows of the table in ``docs/backbones.md``."""
-    total = count(build_empty(config, SETTINGS["everything"]))
+    models = {setting: build_empty(config, parts) for setting, parts in SETTINGS.items()}
+    total = count(models["everything"])
     rows = []
-    for setting, parts in SETTINGS.items():
-        trained = count(build_empty(config, parts), trainable=True)
+    for setting, model in models.items():
+        trained = count(model, trainable=True)
         weights = f"{4 * total / GIB:.1f} | {2 * total / GIB:.1f}"
         rows.append(
             f"| {name} | {total / 1e6:,.1f} | {setting} | {trained / 1e6:,.2f} "
