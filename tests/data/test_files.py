@@ -24,7 +24,7 @@ def test_a_copy_that_breaks_off_changes_nothing(tmp_path, monkeypatch):
 
     def break_off(source, target):
         target.write(source.read(3))
-        raise OSError("the disk is full")
+        raise OSError(28, "the disk is full")
 
     monkeypatch.setattr(shutil, "copyfileobj", break_off)
     with pytest.raises(OSError, match="the disk is full"):
