@@ -37,8 +37,8 @@ class PromptTemplate:
     """The prompts of one tokenizer.
 
     The styles "sap2" and "sap2_asr" (in Qwen2-Audio's chat) write the context between tags, where it can be
-    pooled. The others speak the prompt that
-    published weights were trained with: their keywords are part of the text, and tokenised with it.
+    pooled. The others speak the prompt that published weights were trained with: their keywords are part of
+    the text, and tokenised with it.
 
     Args:
         tokenizer: a transformers tokenizer that knows ``special_tokens(style)``.
