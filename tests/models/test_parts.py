@@ -10,7 +10,7 @@ from transformers.utils import is_flash_attn_2_available
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.parts import PartOptions, parameter_table, prepare
-from funasr_sap.models.seed_keys import translate
+from funasr_sap.models.seed_keys import SEED_KEYS, translate
 
 LORA = {"lora_conf": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.0}}
 TASKS = {"transcribe": 0.0, "transcribe_with_context": 1.0, "prune": 0.0, "joint": 0.0}
@@ -215,6 +215,13 @@ def test_names_of_sap2_asr():
     assert given["llm_conf"]["lora_conf"] == {"lora_dropout": 0.1}
     both = {"sap_window_size": 2, "context_pooling_conf": {"window": 4, "mode": "mean"}}
     assert translate(both) == {"context_pooling_conf": {"window": 2, "mode": "mean"}}
+
+
+def test_names_of_sap2_asr_are_in_the_document():
+    document = (miniatures.CONF.parent / "docs/from_sap2_asr.md").read_text(encoding="utf-8")
+    for name, (section, key) in SEED_KEYS.items():
+        (row,) = [line for line in document.splitlines() if line.startswith("|") and f"--{name} " in line]
+        assert f"`++{name}=" in row and f"`++{section}.{key}=" in row
 
 
 def test_the_table_of_parameters(make_model):
