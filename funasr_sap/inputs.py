@@ -89,13 +89,18 @@ def resolve_hotwords(hotwords, keys: Sequence[str]) -> list[list[str]]:
             raise DataError(
                 f"hotwords: no biasing list for {len(missing)} utterance(s), first {missing[0]!r}"
             )
-        return [parse_hotwords(hotwords[key]) for key in keys]
+        return _parse_each([hotwords[key] for key in keys])
     if isinstance(hotwords, list | tuple) and any(isinstance(each, list | tuple) for each in hotwords):
         if len(hotwords) != len(keys):
             raise DataError(f"hotwords: got {len(hotwords)} biasing lists for {len(keys)} utterance(s)")
-        return [parse_hotwords(each) for each in hotwords]
-    shared = parse_hotwords(hotwords)
-    return [shared] * len(keys)
+        return _parse_each(hotwords)
+    return _parse_each([hotwords] * len(keys))
+
+
+def _parse_each(lists: Sequence) -> list[list[str]]:
+    """Parse biasing lists; utterances that share one object share the result, to be tokenised once."""
+    parsed = {key: parse_hotwords(each) for key, each in {id(each): each for each in lists}.items()}
+    return [parsed[id(each)] for each in lists]
 
 
 def decode_pcm(item):

@@ -57,7 +57,7 @@ def align_keywords(
     Returns:
         The alignments; a keyword without pieces scores ``IMPOSSIBLE``.
     """
-    used, place = pieces.clamp(min=0).unique(return_inverse=True)
+    used, place = _number_pieces(pieces.clamp(min=0), log_probs.shape[2])
     emissions, silence = relative_posteriors(log_probs, frame_mask, used, blank)
     place, lengths = place.cpu().numpy(), piece_mask.sum(-1).cpu().numpy()
     shape = (len(emissions), pieces.shape[1])
@@ -66,6 +66,13 @@ def align_keywords(
         own = b if len(place) > 1 else 0
         _align_list(emissions[b], silence[b], place[own], lengths[own], score[b], start[b], end[b])
     return Alignment(*(torch.from_numpy(field).to(log_probs.device) for field in (score, start, end)))
+
+
+def _number_pieces(pieces: torch.Tensor, vocab_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """List the pieces that occur, rising, and number each by its place there; ``unique`` sorts them all."""
+    occurs = torch.zeros(vocab_size, dtype=torch.bool, device=pieces.device)
+    occurs[pieces.flatten()] = True
+    return occurs.nonzero()[:, 0], (occurs.cumsum(0) - 1)[pieces]
 
 
 def relative_posteriors(

@@ -4,12 +4,14 @@ Symbols: N keywords of a list, L pieces of the longest keyword. Masks are bool, 
 """
 
 import functools
+import itertools
 import logging
 import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
@@ -74,9 +76,11 @@ def clean_keyword(word: str) -> str:
     hyphens and other invisible signs, white space is folded. What a tokenizer would still read as a special
     token is handled by ``encode_text``.
     """
-    word = "".join(char for char in word if unicodedata.category(char) != "Cf")
+    if not word.isprintable():  # all is printable but the categories C and Z, and the space
+        word = "".join(char for char in word if unicodedata.category(char) != "Cf")
     word = unicodedata.normalize("NFC", word)
-    word = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in word)
+    if not word.isprintable():
+        word = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in word)
     while "<|" in word or "|>" in word:
         word = word.replace("<|", " ").replace("|>", " ")
     return " ".join(word.split())
@@ -176,9 +180,10 @@ def pad_ids(ids: list[list[tuple[int, ...]]], device=None) -> tuple[torch.Tensor
         pieces: (B, N, L) long, 0 where padded.
         mask: (B, N, L) bool; a padded keyword has no valid piece.
     """
-    lengths = [torch.tensor([len(each) for each in row], dtype=torch.long) for row in ids]
-    longest = max((len(each) for row in ids for each in row), default=1)
-    mask = torch.arange(longest) < pad_sequence(lengths, batch_first=True)[..., None]
+    lengths = [torch.from_numpy(np.fromiter(map(len, row), np.int64, len(row))) for row in ids]
+    lengths = pad_sequence(lengths, batch_first=True)
+    mask = torch.arange(int(lengths.max()) if lengths.numel() else 1) < lengths[..., None]
     pieces = torch.zeros(mask.shape, dtype=torch.long)
-    pieces[mask] = torch.tensor([piece for row in ids for each in row for piece in each], dtype=torch.long)
+    keywords = itertools.chain.from_iterable(ids)
+    pieces[mask] = torch.from_numpy(np.fromiter(itertools.chain.from_iterable(keywords), np.int64))
     return pieces.to(device), mask.to(device)

@@ -35,7 +35,7 @@ class KeywordBoost(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the boosted scores: (B, G) pieces and (B, V) logits to (B, V) logits."""
-        bonus = torch.zeros_like(scores)
+        gains: dict[tuple[int, int], float] = {}
         for row, (written, keywords) in enumerate(zip(input_ids.tolist(), self.keywords, strict=True)):
             for pieces, weight in keywords:
                 progress = _progress(written, pieces)
@@ -45,7 +45,13 @@ class KeywordBoost(LogitsProcessor):
                     gain = self.start * weight
                 else:
                     continue
-                bonus[row, pieces[progress]] = max(bonus[row, pieces[progress]].item(), gain)
+                place = row, pieces[progress]
+                gains[place] = max(gains.get(place, 0.0), gain)
+        if not gains:
+            return scores
+        rows, columns = torch.tensor(list(gains), device=scores.device).T
+        bonus = torch.zeros_like(scores)
+        bonus[rows, columns] = torch.tensor(list(gains.values()), dtype=bonus.dtype, device=scores.device)
         return scores + bonus
 
 

@@ -11,6 +11,7 @@ import torch
 
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi, write_biasing_list, write_kaldi
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.inputs import resolve_hotwords
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +245,11 @@ def test_lists_that_do_not_fit_are_refused(model, speech_dir, wavs, tmp_path):
             model.generate(data, data_type=("sound", "text"), hotwords=words)
     with pytest.raises(ConfigError, match="data_type"):
         model.generate((wavs, wavs), data_type=("text", "sound"))
+
+
+def test_a_list_that_utterances_share_is_read_once():
+    words, other = ["leaf"], ["light"]
+    lists = resolve_hotwords([words, other, words], ["a", "b", "c"])
+    assert lists == [["leaf"], ["light"], ["leaf"]] and lists[0] is lists[2]
+    lists = resolve_hotwords({"a": words, "b": words}, ["a", "b"])
+    assert lists[0] is lists[1]
