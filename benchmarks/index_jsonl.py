@@ -35,17 +35,23 @@ def main(argv=None):
     parser.add_argument("--lines", type=int, default=1_090_000, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the words (default: %(default)s)")
     arguments = parser.parse_args(argv)
+    times = race(arguments.lines, arguments.seed)
+    print(f"index / parse: {times[index_lines] / times[parse_lines]:.2f}")
+
+
+def race(lines, seed=0):
+    """Parse and index the same file: the seconds of each task."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "train.jsonl")
-        write_jsonl(path, make_utterances(arguments.lines, random.Random(arguments.seed)))
-        print(f"{arguments.lines} lines, {path.stat().st_size / 1e6:.0f} MB")
+        write_jsonl(path, make_utterances(lines, random.Random(seed)))
+        print(f"{lines} lines, {path.stat().st_size / 1e6:.0f} MB")
         times = {}
         for task in (parse_lines, index_lines):
             with multiprocessing.get_context("spawn").Pool(1) as pool:  # its peak memory is that of the task
                 times[task], cpu, memory, note = pool.apply(measure, (task, path))
             name = task.__name__.replace("_", " ")
             print(f"{name:12}{times[task]:8.1f} s {cpu:8.1f} s of CPU {memory:8.0f} MB at most  {note}")
-    print(f"index / parse: {times[index_lines] / times[parse_lines]:.2f}")
+    return times
 
 
 def make_utterances(number, rng):

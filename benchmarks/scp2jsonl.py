@@ -41,19 +41,24 @@ def main(argv=None):
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of lengths and texts (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_corpus(folder, arguments.utterances, random.Random(arguments.seed))
-        seconds = {"threads": [], "ours": []}
-        for _ in range(arguments.rounds):
-            seconds["threads"].append(baseline(folder))
-            seconds["ours"].append(ours(folder))
-        compare(folder)
-    best = {what: min(times) for what, times in seconds.items()}
+    best = race(arguments.utterances, arguments.rounds, arguments.seed)
     for what, time_taken in best.items():
         print(f"{what:8} {time_taken:7.2f} s  {arguments.utterances / time_taken:9.0f} utterances/s")
     ratio = best["threads"] / best["ours"]
     print(f"ratio {ratio:.2f} (best of {arguments.rounds} rounds, {count_cpus()} CPUs); same content")
+
+
+def race(utterances, rounds, seed=0):
+    """Convert the same list by both in turns, and compare what they write: the best seconds of each."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_corpus(folder, utterances, random.Random(seed))
+        seconds = {"threads": [], "ours": []}
+        for _ in range(rounds):
+            seconds["threads"].append(baseline(folder))
+            seconds["ours"].append(ours(folder))
+        compare(folder)
+    return {what: min(times) for what, times in seconds.items()}
 
 
 def make_corpus(folder, utterances, rng):
