@@ -84,8 +84,8 @@ class AutoModel(funasr.AutoModel):
             input_len: as FunASR's; not read for SAP².
             progress_callback: called with the number of utterances done, and of all.
             **cfg: ``hotwords`` (see ``funasr_sap.inputs.resolve_hotwords``), ``prune``, ``language``,
-                ``itn``, ``top``, ``threshold``, ``boost``, ``guards``, ``repair``, ``use_llm``, ``fs``,
-                ``batch_size``, ``bf16`` or ``fp16``, ``data_type``, and what FunASR takes;
+                ``itn``, ``top``, ``threshold``, ``boost``, ``guards``, ``repair``, ``rescore``, ``use_llm``,
+                ``fs``, ``batch_size``, ``bf16`` or ``fp16``, ``data_type``, and what FunASR takes;
                 ``output_dir``, a folder that gets ``1best_recog/{text,score,time_stamp,keywords}``.
 
         Returns:
@@ -120,7 +120,7 @@ class AutoModel(funasr.AutoModel):
         if not isinstance(cfg["batch_size"], int) or cfg["batch_size"] < 1:
             raise ConfigError(f"batch_size: expected a whole number above 0, got {cfg['batch_size']!r}")
         given = {**self.kwargs, **cfg}
-        names = ("prune", "language", "itn", "top", "threshold", "boost", "guards", "repair", "use_llm")
+        names = list(inspect.signature(decoding_options).parameters)[2:]
         decoding_options(self.model, self.kwargs["frontend"], **{name: given.get(name) for name in names})
 
     def _generate(self, requests: list[Request], cfg: dict) -> list[dict]:

@@ -42,6 +42,7 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +top=N               keywords kept by retrieval
   +threshold=X         least confidence of a kept keyword, from 0 to 1
   +use_llm=false       take what the CTC head hears, with its keywords repaired; faster, less accurate
+  +rescore=false       make no second transcript without keywords; faster, less accurate
   +repair=false        write no keyword that the LLM did not write
   +guards=false        believe every transcript; see docs/architecture.md
   +boost=X             strength of shallow fusion with the kept keywords (1; 0 turns it off)

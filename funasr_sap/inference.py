@@ -34,6 +34,7 @@ def recognise(
     boost: float | None = None,
     guards: dict | bool | None = None,
     repair: bool | None = None,
+    rescore: bool | None = None,
     use_llm: bool | None = None,
     fs: int | None = None,
     index_dir: str | None = None,
@@ -59,6 +60,7 @@ def recognise(
         threshold: least confidence of a kept keyword, in [0, 1].
         boost: see ``DecodingOptions``.
         repair: False writes no keyword that the LLM did not write; see ``Repair``.
+        rescore: False takes the transcript with keywords, and makes none without; see ``Rescoring``.
         use_llm: False takes the CTC head's transcript, repaired, and asks no LLM: faster, less accurate.
         guards: False for none, or some of the model's own in other settings; see ``Guards``.
         fs: Hz of bare samples.
@@ -77,7 +79,7 @@ def recognise(
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
     options = decoding_options(
-        model, frontend, prune, language, itn, top, threshold, boost, guards, repair, use_llm
+        model, frontend, prune, language, itn, top, threshold, boost, guards, repair, rescore, use_llm
     )
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
@@ -110,6 +112,7 @@ def decoding_options(
     boost=None,
     guards=None,
     repair=None,
+    rescore=None,
     use_llm=None,
 ) -> DecodingOptions:
     """Complete the user's options by the model's own; see ``recognise``."""
@@ -124,6 +127,7 @@ def decoding_options(
         boost=1.0 if boost is None else boost,
         guards=choose_guards(model.guards, guards),
         repair=True if repair is None else repair,
+        rescore=True if rescore is None else rescore,
         use_llm=True if use_llm is None else use_llm,
         frame_ms=frontend.frame_shift * frontend.lfr_n,
     )

@@ -25,6 +25,7 @@ MODEL_OPTIONS = (
     "boost",
     "guards",
     "repair",
+    "rescore",
     "use_llm",
     "index_dir",
 )
@@ -57,6 +58,7 @@ class DecodeOptions:
     )
     guards: bool | None = option("SAP²: false believes every transcript", None)
     repair: bool | None = option("SAP²: false writes no keyword that the LLM did not write", None)
+    rescore: bool | None = option("SAP²: false makes no second transcript without keywords", None)
     use_llm: bool | None = option("SAP²: false takes the CTC head's transcript, repaired", None)
     index_dir: str | None = option("SAP²: folder that keeps the indexes of long biasing lists", None)
     bf16: bool | None = option("SAP²: multiply matrices in bf16", None)

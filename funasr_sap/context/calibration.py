@@ -32,12 +32,12 @@ class Calibration:
     """
 
     reward: float = 4.0
-    bias: float = 3.72
-    score: float = 0.355
-    pieces: float = 1.51
-    goes_on: float = -2.04
-    share: float = 0.209
-    size: float = -1.96
+    bias: float = 4.41
+    score: float = 0.41
+    pieces: float = 1.34
+    goes_on: float = -2.0
+    share: float = 0.284
+    size: float = -1.88
 
     SIGNS = {"score": 1, "pieces": 1, "goes_on": -1, "share": 1, "size": -1}  # noqa: RUF012
 

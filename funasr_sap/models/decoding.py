@@ -35,6 +35,7 @@ class DecodingOptions:
         boost: strength of shallow fusion with the kept keywords, times the model's own; 0 turns it off.
         guards: the transcripts that are not believed; None for the model's own.
         repair: write keywords that are surely spoken over what stands in their place; see ``Repair``.
+        rescore: transcribe without keywords, too, and choose the better transcript; see ``Rescoring``.
         use_llm: False takes what the CTC head hears for the transcript; repair still writes keywords into it.
         frame_ms: milliseconds an encoder frame.
     """
@@ -48,6 +49,7 @@ class DecodingOptions:
     boost: float = 1.0
     guards: Guards | None = None
     repair: bool = True
+    rescore: bool = True
     use_llm: bool = True
     frame_ms: float = 60.0
 
@@ -60,7 +62,7 @@ class DecodingOptions:
             raise ConfigError(f"top: expected a whole number of keywords above 0, got {self.top!r}")
         if self.threshold is not None:
             check_threshold(self.threshold)
-        for name in ("repair", "use_llm"):
+        for name in ("repair", "rescore", "use_llm"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
         if not isinstance(self.boost, int | float) or self.boost < 0:
@@ -115,12 +117,15 @@ def decode(
         columns = _prune(model, encoded, lists, shortlist, columns, options)
     transcribe = _transcribe_safely if options.use_llm else _transcribe_by_ctc
     drafts = transcribe(model, encoded, lists, shortlist, columns, options)
+    plain = _transcribe_plainly(model, encoded, lists, columns, options)
     hypotheses = []
     for row, (text, wanted, refused) in enumerate(drafts):
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
+        texts, likelihood = [text, *plain.get(row, [])], _likelihood(model, encoded, row)
         if options.repair:
-            text = model.repair(text, words, scores, _likelihood(model, encoded, row))
+            texts = [model.repair(text, words, scores, likelihood) for text in texts]
+        text = texts[0] if len(texts) == 1 else model.rescoring(texts, words, scores, likelihood)
         times = _timestamps(model, encoded, row, text, options.frame_ms)
         hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
     return hypotheses
@@ -140,24 +145,32 @@ def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
     """Transcribe by the LLM, each utterance again where a guard refuses: text, columns, guards."""
     drafts = _transcribe(model, encoded, lists, shortlist, columns, options)
     for row, draft in enumerate(drafts):
-        one = model, _row(encoded, row), lists[row : row + 1], _row(shortlist, row)
+        one = model, _rows(encoded, [row]), lists[row : row + 1], _rows(shortlist, [row])
         yield _guard(*one, *draft, options)
 
 
 def _transcribe_by_ctc(model, encoded, lists, shortlist, columns, options):
     """Take what the CTC head hears, with all keywords that were retrieved: text, columns, no guards."""
     for row, wanted in enumerate(columns):
-        yield _hear(model, _row(encoded, row)), wanted, []
+        yield _hear(model, _rows(encoded, [row])), wanted, []
 
 
-def _row(batch, row):
-    """One utterance of a batch of fields (B, ...)."""
+def _transcribe_plainly(model, encoded, lists, columns, options) -> dict[int, list[str]]:
+    """Transcribe without keywords what was transcribed with them, for rescoring: row to text."""
+    rows = [row for row, wanted in enumerate(columns) if wanted]
+    if not (rows and options.rescore and options.use_llm and model.ctc is not None):
+        return {}
+    nothing = [[] for _ in rows]
+    drafts = _transcribe(model, _rows(encoded, rows), [lists[row] for row in rows], None, nothing, options)
+    return {row: [text] for row, (text, _) in zip(rows, drafts, strict=True)}
+
+
+def _rows(batch, rows):
+    """Some utterances of a batch of fields (B, ...)."""
     if batch is None:
         return None
     fields = {each.name: getattr(batch, each.name) for each in dataclasses.fields(batch)}
-    return type(batch)(
-        **{name: None if value is None else value[row : row + 1] for name, value in fields.items()}
-    )
+    return type(batch)(**{name: None if value is None else value[rows] for name, value in fields.items()})
 
 
 def _retrieve(model, encoded, lists, options):

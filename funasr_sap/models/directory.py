@@ -48,6 +48,7 @@ MODEL_KEYS = (
     "boost_conf",
     "guard_conf",
     "repair_conf",
+    "rescoring_conf",
     "prompt_conf",
     "specaug",
     "specaug_conf",

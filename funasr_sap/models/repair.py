@@ -53,13 +53,13 @@ class Repair:
         if not words:  # no speech, no keyword
             return text
         for score, keyword in sorted(zip(scores, keywords, strict=True), reverse=True):
-            if score < self.confidence or _has(words, keyword) or CHINESE.search(keyword):
+            if score < self.confidence or has_keyword(words, keyword) or CHINESE.search(keyword):
                 continue
-            written = [other for other in keywords if _has(words, other)]
+            written = [other for other in keywords if has_keyword(words, other)]
             drafts = [
                 (draft, stretch)
                 for draft, stretch in _drafts(words, keyword)
-                if all(_has(draft, other) for other in written)
+                if all(has_keyword(draft, other) for other in written)
             ]
             if likelihood is None:
                 worth, draft = max((_similarity(each[1], keyword), each[0]) for each in drafts)
@@ -73,8 +73,7 @@ class Repair:
 
     def _allowance(self, score: float) -> float:
         """What writing a keyword may cost, in nats."""
-        score = min(max(score, EDGE), 1 - EDGE)
-        return self.margin + self.slope * math.log(score / (1 - score))
+        return self.margin + self.slope * log_odds(score)
 
 
 def _drafts(words: list[str], keyword: str) -> Iterator[tuple[list[str], list[str]]]:
@@ -84,8 +83,15 @@ def _drafts(words: list[str], keyword: str) -> Iterator[tuple[list[str], list[st
             yield words[:start] + keyword.split() + words[end:], words[start:end]
 
 
-def _has(words: list[str], keyword: str) -> bool:
+def has_keyword(words: list[str], keyword: str) -> bool:
+    """Tell whether words hold a keyword, whatever its capitals."""
     return f" {keyword} ".casefold() in f" {' '.join(words)} ".casefold()
+
+
+def log_odds(score: float) -> float:
+    """Log odds of a confidence, in nats."""
+    score = min(max(score, EDGE), 1 - EDGE)
+    return math.log(score / (1 - score))
 
 
 def _similarity(stretch: list[str], keyword: str) -> float:

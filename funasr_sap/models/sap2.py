@@ -32,6 +32,7 @@ from funasr_sap.models.losses import ctc_loss, llm_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.parts import parameter_table
 from funasr_sap.models.repair import Repair
+from funasr_sap.models.rescoring import Rescoring
 from funasr_sap.models.seed_keys import SEED_KEYS, translate
 from funasr_sap.models.speech import BLANK, Context, Speech
 
@@ -59,7 +60,8 @@ class SAP2(nn.Module):
             evidence (``Calibration``).
         boost_conf: ``start``, ``inside`` and ``power`` of shallow fusion; see ``KeywordBoost``.
         guard_conf: what transcripts are not believed; see ``Guards``.
-        repair_conf: which keywords are written over similar words; see ``Repair``.
+        repair_conf: which keywords are written where the LLM did not; see ``Repair``.
+        rescoring_conf: how transcripts with and without keywords are weighed; see ``Rescoring``.
         prompt_conf: ``language``, used where none is asked for; the others: ``PromptTemplate``.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.
@@ -94,6 +96,7 @@ class SAP2(nn.Module):
         boost_conf: dict | None = None,
         guard_conf: dict | None = None,
         repair_conf: dict | None = None,
+        rescoring_conf: dict | None = None,
         prompt_conf: dict | None = None,
         specaug: str | None = None,
         specaug_conf: dict | None = None,
@@ -107,7 +110,8 @@ class SAP2(nn.Module):
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer, self.ctc_weight, self.llm_weight = tokenizer, ctc_weight, llm_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
-        self._configure(retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights, ctc)
+        self._configure(retrieval_conf, boost_conf, prompt_conf, task_weights, ctc)
+        self._read_checks(guard_conf, repair_conf, rescoring_conf)
         names = {"audio_encoder": audio_encoder, "audio_adaptor": audio_adaptor, "llm": llm, "ctc": ctc}
         sections = {"audio_encoder_conf": audio_encoder_conf, "audio_adaptor_conf": audio_adaptor_conf}
         sections |= {"llm_conf": llm_conf, "ctc_conf": ctc_conf, "context_pooling_conf": context_pooling_conf}
@@ -136,17 +140,13 @@ class SAP2(nn.Module):
         self.specaug = construction.build_specaug(specaug, specaug_conf)
         logging.info("%s\n%s", type(self).__name__, parameter_table(self))
 
-    def _configure(
-        self, retrieval_conf, boost_conf, guard_conf, repair_conf, prompt_conf, task_weights, ctc
-    ) -> None:
+    def _configure(self, retrieval_conf, boost_conf, prompt_conf, task_weights, ctc) -> None:
         """Read the sections that build no part."""
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
         self.boost = {"start": 0.0, "inside": 0.0, "power": 0.5}
         check_keys("boost_conf", boost_conf or {}, self.boost)
         self.boost |= boost_conf or {}
-        self.guards = build("guard_conf", Guards, guard_conf)
-        self.repair = build("repair_conf", Repair, repair_conf)
         check_keys("prompt_conf", prompt_conf, {"language", "style", "itn", "name_language"})
         self.added_ids = add_tags(self.tokenizer, prompt_conf.get("style", "sap2"))
         style = {key: prompt_conf[key] for key in ("style", "itn", "name_language") if key in prompt_conf}
@@ -160,6 +160,12 @@ class SAP2(nn.Module):
         check_keys("task_weights", self.task_weights, TASKS)
         if not any(weight > 0 for weight in self.task_weights.values()):
             raise ConfigError("task_weights: at least one task needs a weight above 0")
+
+    def _read_checks(self, guard_conf, repair_conf, rescoring_conf) -> None:
+        """Read what is done to transcripts after the LLM wrote them."""
+        self.guards = build("guard_conf", Guards, guard_conf)
+        self.repair = build("repair_conf", Repair, repair_conf)
+        self.rescoring = build("rescoring_conf", Rescoring, rescoring_conf)
 
     def train(self, mode: bool = True):
         """Switch to training; frozen parts stay in evaluation mode."""

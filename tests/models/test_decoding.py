@@ -44,6 +44,25 @@ def test_without_the_llm_the_ctc_head_transcribes(taught, make_batch, monkeypatc
         assert hypothesis.keywords == [word.upper() for word in each.keywords]
 
 
+def test_of_two_transcripts_the_better_is_taken(taught, make_batch, monkeypatch):
+    """A transcript with keywords that the CTC head did not hear gives way to the one without."""
+    batch, words = make_batch(taught.places), [["photosynthesis"], [], ["xylem"]]
+    plain = [each.text for each in taught.utterances]
+
+    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
+        texts = plain if len(columns) == 3 else [plain[0], plain[2]]
+        written = ["nonsense" if wanted else text for wanted, text in zip(columns, texts, strict=True)]
+        return list(zip(written, columns, strict=True))
+
+    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
+    options = {"threshold": 0.0, "repair": False}
+    found = recognise(taught.model, batch, words, **options)
+    assert [each.text for each in found] == plain
+    assert [bool(each.keywords) for each in found] == [True, False, True]
+    found = recognise(taught.model, batch, words, **options, rescore=False)
+    assert [each.text for each in found] == ["nonsense", plain[1], "nonsense"]
+
+
 def test_a_model_without_llm_training_decodes_by_its_ctc_head(make_model, make_batch):
     model = make_model(model_conf={"ctc_weight": 1.0, "llm_weight": 0.0})
     found = recognise(model, make_batch([0, 1]), [["a"], []], use_llm=False)
