@@ -121,7 +121,7 @@ def heading(hardware, argv):
     options = [option for option in given if option not in ("--entry", hardware)]
     command = " ".join(["python benchmarks/run.py", *options])
     day = datetime.date.today().isoformat()
-    return f"\n## {day}, commit {commit.stdout.strip() or '?'}\n\n{hardware}; `{command}`\n"
+    return f"\n### {day}, commit {commit.stdout.strip() or '?'}\n\n{hardware}; `{command}`\n"
 
 
 if __name__ == "__main__":
