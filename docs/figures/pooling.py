@@ -4,7 +4,7 @@ r"""Draw docs/figures/pooling.png: where the frames of utterances look, among th
 python docs/figures/pooling.py --data-dir data/dev --utterances ID ID --output docs/figures/pooling.png
 
 Left, the attention of the pooling: softmax over all context tokens, averaged over each keyword's tokens and
-over the heads. Right, what it is compared with: where CTC alignment places each keyword, and how sure that is.
+over the heads. Right, for comparison: where CTC alignment places each keyword, and how sure that is.
 """
 
 import argparse
