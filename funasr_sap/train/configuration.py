@@ -56,8 +56,12 @@ def resolve(config: DictConfig) -> dict:
     return config | {"model_path": directory}
 
 
-def distribution_options(config: dict) -> dict:
+def distribution_options(config: dict, processes: int = 1) -> dict:
     """Read how weights are shared out over processes, from the top or from ``train_conf``, as FunASR does.
+
+    Args:
+        config: a resolved configuration.
+        processes: of the training.
 
     Returns:
         ``use_fsdp``, ``use_deepspeed`` and ``deepspeed_config``.
@@ -76,16 +80,17 @@ def distribution_options(config: dict) -> dict:
             "train_conf: use_fsdp does not take use_fp16; set ++train_conf.use_bf16=true instead"
         )
     if options["use_deepspeed"]:
-        check_deepspeed(options["deepspeed_config"], train_conf.get("accum_grad", 1))
+        check_deepspeed(options["deepspeed_config"], train_conf.get("accum_grad", 1), processes)
     return options
 
 
-def check_deepspeed(file: str, accum_grad: int) -> None:
+def check_deepspeed(file: str, accum_grad: int, processes: int = 1) -> None:
     """Check DeepSpeed's configuration against the training's.
 
     Args:
         file: JSON, such as those in ``conf/deepspeed``.
         accum_grad: batches an update.
+        processes: of the training.
 
     Raises:
         ConfigError: where DeepSpeed is not installed, or the file does not fit.
@@ -106,4 +111,10 @@ def check_deepspeed(file: str, accum_grad: int) -> None:
         raise ConfigError(
             f"{file}: gradient_accumulation_steps is {steps}, train_conf.accum_grad is {accum_grad}; "
             "expected the same number"
+        )
+    if processes > 1 and conf.get("zero_optimization", {}).get("stage") == 3:
+        # It gathers weights when a part is called, and what a batch calls depends on its tasks and lists.
+        raise ConfigError(
+            f"{file}: ZeRO-3 in {processes} processes, which would wait for each other for ever where their "
+            "batches use other parts of the model; set ++train_conf.use_fsdp=true instead, or take zero2.json"
         )

@@ -41,7 +41,7 @@ def shard(model: nn.Module, process: Process, is_due) -> nn.Module:
 def touch_all(model: nn.Module, inputs, outputs):
     """Give each weight a gradient, if need be of 0: all processes must have the same ones to share.
 
-    A forward hook. Weights that a process holds a part of (FSDP, ZeRO-3) are shared as a whole anyway.
+    A forward hook. Weights of which each process holds a part (FSDP, ZeRO-3) are left as they are.
     """
     loss, *others = outputs
     if loss.requires_grad:

@@ -40,7 +40,7 @@ def train(config: dict) -> None:
     """
     set_backends(config)
     process = find_process(config.get("device"))
-    options = distribution_options(config)
+    options = distribution_options(config, process.world_size)
     with joined(process, options["use_deepspeed"], config.get("backend")):
         _train(config, process, options)
 

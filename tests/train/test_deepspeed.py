@@ -28,17 +28,16 @@ def make_training(make_config, monkeypatch, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("stage", [1, 2, 3])
-def test_zero_trains_as_replicas_do(stage, make_training, steps_of, tmp_path):
-    expected = steps_of(make_training("replicas", use_bf16=True), processes=2)
+@pytest.mark.parametrize(("stage", "processes"), [(1, 2), (2, 2), (3, 1)])
+def test_zero_trains_as_replicas_do(stage, processes, make_training, steps_of, tmp_path):
+    expected = steps_of(make_training("replicas", use_bf16=True), processes)
     zero = {"use_deepspeed": True, "deepspeed_config": str(CONF / f"zero{stage}.json")}
     config = make_training("zero", save_checkpoint_interval=2, **zero)
-    assert list(steps_of(config, processes=2, kill_after=3)) == [1, 2, 3]
-    found = steps_of(config, processes=2)
-    assert list(found) == [3, 4, 5, 6]  # on from the checkpoint of batch 2
+    assert list(steps_of(config, processes, kill_after=3)) == [1, 2, 3]
+    found = steps_of(config, processes)
+    assert list(found) == list(expected)[2:]  # on from the checkpoint of batch 2
     for step, loss in found.items():
         assert loss == pytest.approx(expected[step], rel=0.02)
-    assert found[6] < 0.95 * expected[1]
     if stage < 3:
         state = read_checkpoint(tmp_path / "zero/model.pt/mp_rank_00_model_states.pt")
         assert "llm.model.embed_tokens.weight" in state

@@ -193,6 +193,11 @@ def test_deepspeeds_configurations_fit(stage, monkeypatch, tmp_path):
         distribution_options({"train_conf": train_conf | {"accum_grad": 4}})
     with pytest.raises(ConfigError, match=r"deepspeed_config: no such file: 'no.json'; see conf/deepspeed"):
         distribution_options({"train_conf": train_conf | {"deepspeed_config": "no.json"}})
+    if stage == 3:
+        with pytest.raises(ConfigError, match=r"ZeRO-3 in 2 processes, .* \+\+train_conf\.use_fsdp=true"):
+            distribution_options({"train_conf": train_conf}, processes=2)
+    else:
+        assert distribution_options({"train_conf": train_conf}, processes=2)["use_deepspeed"]
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"bad\.json is not JSON"):
         distribution_options({"train_conf": train_conf | {"deepspeed_config": str(tmp_path / "bad.json")}})
