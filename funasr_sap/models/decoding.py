@@ -117,12 +117,11 @@ def decode(
         columns = _prune(model, encoded, lists, shortlist, columns, options)
     transcribe = _transcribe_safely if options.use_llm else _transcribe_by_ctc
     drafts = transcribe(model, encoded, lists, shortlist, columns, options)
-    plain = _transcribe_plainly(model, encoded, lists, columns, options)
     hypotheses = []
-    for row, (text, wanted, refused) in enumerate(drafts):
+    for row, (*texts, wanted, refused) in enumerate(drafts):
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
-        texts, likelihood = [text, *plain.get(row, [])], _likelihood(model, encoded, row)
+        likelihood = _likelihood(model, encoded, row)
         if options.repair:
             texts = [model.repair(text, words, scores, likelihood) for text in texts]
         text = texts[0] if len(texts) == 1 else model.rescoring(texts, words, scores, likelihood)
@@ -142,27 +141,28 @@ def _check_parts(model, options):
 
 
 def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
-    """Transcribe by the LLM, each utterance again where a guard refuses: text, columns, guards."""
-    drafts = _transcribe(model, encoded, lists, shortlist, columns, options)
-    for row, draft in enumerate(drafts):
+    """Transcribe by the LLM, each utterance again where a guard refuses.
+
+    Yields for each utterance its text, where it had keywords and is to be rescored the text without them too,
+    the keywords kept, and the guards that refused.
+    """
+    again = [
+        row for row, wanted in enumerate(columns) if wanted and options.rescore and model.ctc is not None
+    ]
+    rows = [*range(len(columns)), *again]  # one batch: each step of the LLM costs little more
+    batch = _rows(encoded, rows), [lists[row] for row in rows], _rows(shortlist, rows)
+    drafts = _transcribe(model, *batch, [*columns, *([] for _ in again)], options)
+    plain = {row: [text] for row, (text, _) in zip(again, drafts[len(columns) :], strict=True)}
+    for row, draft in enumerate(drafts[: len(columns)]):
         one = model, _rows(encoded, [row]), lists[row : row + 1], _rows(shortlist, [row])
-        yield _guard(*one, *draft, options)
+        text, wanted, refused = _guard(*one, *draft, options)
+        yield text, *plain.get(row, []), wanted, refused
 
 
 def _transcribe_by_ctc(model, encoded, lists, shortlist, columns, options):
     """Take what the CTC head hears, with all keywords that were retrieved: text, columns, no guards."""
     for row, wanted in enumerate(columns):
         yield _hear(model, _rows(encoded, [row])), wanted, []
-
-
-def _transcribe_plainly(model, encoded, lists, columns, options) -> dict[int, list[str]]:
-    """Transcribe without keywords what was transcribed with them, for rescoring: row to text."""
-    rows = [row for row, wanted in enumerate(columns) if wanted]
-    if not (rows and options.rescore and options.use_llm and model.ctc is not None):
-        return {}
-    nothing = [[] for _ in rows]
-    drafts = _transcribe(model, _rows(encoded, rows), [lists[row] for row in rows], None, nothing, options)
-    return {row: [text] for row, (text, _) in zip(rows, drafts, strict=True)}
 
 
 def _rows(batch, rows):
