@@ -11,6 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from funasr_sap.errors import ConfigError
 
+_LEFT = []  # process groups, see ``joined``
+
 
 @dataclass(frozen=True)
 class Process:
@@ -72,6 +74,9 @@ def joined(process: Process, use_deepspeed: bool = False, backend: str | None = 
         yield
     finally:
         if dist.is_initialized():
+            # Freeing a group holds Python's lock and waits for the group's threads; one that still lets go of
+            # a tensor needs that lock. So a group is kept for as long as the process lives.
+            _LEFT.append(dist.group.WORLD)
             dist.destroy_process_group()
 
 
