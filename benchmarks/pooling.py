@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from funasr_sap.data.biasing import draw_biasing_list, spoken_phrases
+from funasr_sap.data.biasing import make_biasing_lists
 from funasr_sap.data.dataset import SAP2Dataset
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
@@ -215,14 +215,12 @@ def batches(built, seed: int, arguments):
 def transcribe(built, number: int, prune: str, utterances: int, arguments) -> dict:
     """Decode the test set with N = ``number``."""
     wavs, texts, keywords = read_test(arguments.test, utterances)
-    pool, lists = distractors(), []
-    for utt_id, text in texts.items():
-        rng = random.Random(f"{number} {utt_id}")
-        lists.append(draw_biasing_list(keywords[utt_id], pool, number, rng, spoken_phrases([text], 1)))
+    lists = make_biasing_lists(keywords, distractors(), number, seed=number, texts=texts)
     tokens, forward = [], built.model.context_pooling.forward
     built.model.context_pooling.forward = lambda *args: count(tokens, forward(*args))
     started = time.perf_counter()
-    results = built.generate(list(wavs.values()), hotwords=lists, prune=prune, batch_size=16, **OFF)
+    inputs = {"input": list(wavs.values()), "hotwords": list(lists.values())}
+    results = built.generate(**inputs, prune=prune, batch_size=16, **OFF)
     seconds = time.perf_counter() - started
     built.model.context_pooling.forward = forward
     found = dict(zip(texts, (result["text"] for result in results), strict=True))
@@ -245,7 +243,7 @@ def read_test(folder: Path, utterances: int):
     """Read the first utterances of a test set: paths, transcripts, keywords."""
     texts = dict(list(read_kaldi(folder / "text").items())[:utterances])
     wavs, keywords = read_kaldi(folder / "wav.scp"), read_biasing_list(folder / "keywords")
-    return {utt_id: wavs[utt_id] for utt_id in texts}, texts, keywords
+    return tuple({utt_id: each[utt_id] for utt_id in texts} for each in (wavs, texts, keywords))
 
 
 def table(arguments) -> str:

@@ -10,14 +10,13 @@ beside the true words. "words as in fp32" is 100 % minus the word errors against
 import argparse
 import contextlib
 import os
-import random
 import sys
 import tempfile
 from pathlib import Path
 
 from tqdm import tqdm
 
-from funasr_sap.data.biasing import draw_biasing_list
+from funasr_sap.data.biasing import make_biasing_lists
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.data.mini_corpus.vocabulary import dictionary_words
@@ -53,11 +52,7 @@ def compare(folder: Path, arguments) -> list[tuple[str, ...]]:
     model = AutoModel(model=arguments.model, device=arguments.device, ncpu=os.cpu_count(), disable_pbar=True)
     wavs, texts = read_kaldi(folder / "wav.scp"), read_kaldi(folder / "text")
     keywords, pool = read_biasing_list(folder / "keywords"), list(dictionary_words("train", "en"))
-    rng, rows = random.Random(arguments.seed), []
-    lists = {
-        utt_id: draw_biasing_list(keywords[utt_id], pool, arguments.distractors, rng, set(text.split()))
-        for utt_id, text in texts.items()
-    }
+    lists, rows = make_biasing_lists(keywords, pool, arguments.distractors, arguments.seed, texts), []
     for number in (0, arguments.distractors):
         hotwords, exact = [lists[utt_id] if number else [] for utt_id in texts], None
         for name in tqdm(PRECISIONS, desc=f"N = {number}", disable=None):

@@ -1,7 +1,6 @@
 """AutoModel: FunASR's own, with contextual inputs for SAP²; other models pass through unchanged."""
 
 import difflib
-import inspect
 import logging
 import os
 import pickle
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from funasr_sap.audio import load_audio
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.funasr_keys import GENERATE_KEYS
-from funasr_sap.inference import decoding_options, recognise
+from funasr_sap.inference import CALL_KEYS, OPTIONS, decoding_options
 from funasr_sap.inputs import is_single, merge_hotword, read_requests
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.checkpoint import load_safetensors
@@ -32,9 +31,6 @@ BATCH_SIZE = 16  # utterances
 BUILTIN_VAD = ("silero-vad", "silero_vad")
 HALF_PRECISION = {"fp16": torch.float16, "bf16": torch.bfloat16}
 IMPORT_FIRST = "for a backbone's weights, make a model directory of them by tools/import_backbone.py"
-# What generate takes; "key" and the others are between FunASR and the model.
-CALL_KEYS = GENERATE_KEYS | set(inspect.signature(recognise).parameters)
-CALL_KEYS -= {"input", "key", "model", "data_in", "frontend", "kwargs"}
 
 
 class AutoModel(funasr.AutoModel):
@@ -116,12 +112,11 @@ class AutoModel(funasr.AutoModel):
 
     def _check_options(self, cfg: dict) -> None:
         """Raise on options that no part of the model takes, before any work."""
-        check_keys("generate", cfg, CALL_KEYS)
+        check_keys("generate", cfg, (CALL_KEYS | GENERATE_KEYS) - {"input", "key"})
         if not isinstance(cfg["batch_size"], int) or cfg["batch_size"] < 1:
             raise ConfigError(f"batch_size: expected a whole number above 0, got {cfg['batch_size']!r}")
         given = {**self.kwargs, **cfg}
-        names = list(inspect.signature(decoding_options).parameters)[2:]
-        decoding_options(self.model, self.kwargs["frontend"], **{name: given.get(name) for name in names})
+        decoding_options(self.model, self.kwargs["frontend"], **{name: given.get(name) for name in OPTIONS})
 
     def _generate(self, requests: list[Request], cfg: dict) -> list[dict]:
         """Recognise utterances in batches of like length, and give them back in their order."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import logging
 import time
 
@@ -17,6 +18,13 @@ from funasr_sap.models.decoding import DecodingOptions, decode
 from funasr_sap.models.guards import choose_guards
 from funasr_sap.request import Request
 
+# What users may choose of decoding; the rest of ``DecodingOptions`` follows from the model.
+OPTIONS = tuple(
+    field.name
+    for field in dataclasses.fields(DecodingOptions)
+    if field.name not in ("name_language", "frame_ms")
+)
+
 
 def recognise(
     model,
@@ -26,16 +34,6 @@ def recognise(
     frontend=None,
     hotwords=None,
     hotword=None,
-    prune: str | None = None,
-    language: str | None = None,
-    itn: bool | None = None,
-    top: int | None = None,
-    threshold: float | None = None,
-    boost: float | None = None,
-    guards: dict | bool | None = None,
-    repair: bool | None = None,
-    rescore: bool | None = None,
-    use_llm: bool | None = None,
     fs: int | None = None,
     index_dir: str | None = None,
     bf16: bool = False,
@@ -51,23 +49,11 @@ def recognise(
         frontend: FunASR's frontend.
         hotwords: see ``resolve_hotwords``; for what is not a ``Request``.
         hotword: the same under the name that older models have.
-        prune: see ``DecodingOptions``.
-        language: "en", "zh", or None / "auto" for the model's own; where the prompt can name it (style
-            fun_asr_nano), it then does, and more languages are known, by code or by FunASR's name.
-        itn: inverse text normalisation, where the prompt can ask for it (style fun_asr_nano); otherwise the
-            model writes what it was trained on, and True only warns.
-        top: keywords kept at most.
-        threshold: least confidence of a kept keyword, in [0, 1].
-        boost: see ``DecodingOptions``.
-        repair: False writes no keyword that the LLM did not write; see ``Repair``.
-        rescore: False takes the transcript with keywords, and makes none without; see ``Rescoring``.
-        use_llm: False takes the CTC head's transcript, repaired, and asks no LLM: faster, less accurate.
-        guards: False for none, or some of the model's own in other settings; see ``Guards``.
         fs: Hz of bare samples.
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
         bf16: let the LLM multiply matrices in bf16; all else, its logits included, stays as it is.
         fp16: the same in fp16.
-        **kwargs: what else FunASR hands to every model; not read.
+        **kwargs: ``OPTIONS``, see ``decoding_options``; what else FunASR hands to every model is not read.
 
     Returns:
         results: {"key", "text", "keywords", "keyword_scores", "timestamp"} for each input, in order, and
@@ -75,12 +61,10 @@ def recognise(
             {"key", "text": "", ..., "error": sentence}.
         meta: seconds of speech and of work, for FunASR's progress bar.
     """
-    if itn and not model.prompts.asks_for_itn:
+    if kwargs.get("itn") and not model.prompts.asks_for_itn:
         _warn_of_itn()
     requests = _as_requests(data_in, key, hotwords, hotword, fs)
-    options = decoding_options(
-        model, frontend, prune, language, itn, top, threshold, boost, guards, repair, rescore, use_llm
-    )
+    options = decoding_options(model, frontend, **{name: kwargs.get(name) for name in OPTIONS})
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
@@ -88,9 +72,8 @@ def recognise(
     if waveforms:
         speech, lengths = _features(waveforms.values(), frontend, next(model.parameters()).device)
         lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer, index_dir)
-        with torch.autocast(
-            speech.device.type, torch.float16 if fp16 else torch.bfloat16, enabled=bool(bf16 or fp16)
-        ):
+        half = torch.float16 if fp16 else torch.bfloat16
+        with torch.autocast(speech.device.type, half, enabled=bool(bf16 or fp16)):
             hypotheses = decode(model, speech, lengths, lists, options)
         for place, hypothesis in zip(waveforms, hypotheses, strict=True):
             fields = dataclasses.asdict(hypothesis)
@@ -101,35 +84,28 @@ def recognise(
     return results, meta
 
 
-def decoding_options(
-    model,
-    frontend,
-    prune=None,
-    language=None,
-    itn=None,
-    top=None,
-    threshold=None,
-    boost=None,
-    guards=None,
-    repair=None,
-    rescore=None,
-    use_llm=None,
-) -> DecodingOptions:
-    """Complete the user's options by the model's own; see ``recognise``."""
+# What users may give with their speech.
+CALL_KEYS = {*inspect.signature(recognise).parameters, *OPTIONS} - {"model", "data_in", "frontend", "kwargs"}
+
+
+def decoding_options(model, frontend, *, language=None, guards=None, **options) -> DecodingOptions:
+    """Complete the user's options by the model's own.
+
+    Args:
+        model: a ``SAP2``.
+        frontend: FunASR's frontend.
+        language: "en", "zh", or None / "auto" for the model's own; where the prompt can name it (style
+            fun_asr_nano), it then does, and more languages are known, by code or by FunASR's name.
+        guards: False for none, or some of the model's own in other settings; see ``Guards``.
+        **options: other ``OPTIONS``, see ``DecodingOptions``; None stands for the default.
+    """
     is_named = language not in (None, "auto")
     return DecodingOptions(
-        prune=prune or "retrieval",
         language=model.prompts.language_code(language) if is_named else model.language,
-        itn=itn,
         name_language=is_named or None,
-        top=top,
-        threshold=threshold,
-        boost=1.0 if boost is None else boost,
         guards=choose_guards(model.guards, guards),
-        repair=True if repair is None else repair,
-        rescore=True if rescore is None else rescore,
-        use_llm=True if use_llm is None else use_llm,
         frame_ms=frontend.frame_shift * frontend.lfr_n,
+        **{name: value for name, value in options.items() if value is not None},
     )
 
 

@@ -10,7 +10,6 @@ over the heads. Right, for comparison: where CTC alignment places each keyword, 
 import argparse
 import contextlib
 import math
-import random
 import sys
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import matplotlib.pyplot as plt
 
 from funasr_sap.context.alignment import align_keywords
 from funasr_sap.context.biasing_list import BiasingList
-from funasr_sap.data.biasing import draw_biasing_list, spoken_phrases
+from funasr_sap.data.biasing import make_biasing_lists
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
 from funasr_sap.tool import run
@@ -60,8 +59,8 @@ def read(arguments, utt_id: str):
     folder = arguments.data_dir
     text = read_kaldi(folder / "text")[utt_id]
     keywords = read_biasing_list(folder / "keywords")[utt_id]
-    pool, rng = list(rare_vocabulary("train", 4000, lang="en")), random.Random(utt_id)
-    words = draw_biasing_list(keywords, pool, arguments.distractors, rng, spoken_phrases([text], 1))
+    pool, texts = rare_vocabulary("train", 4000, lang="en"), {utt_id: text}
+    words = make_biasing_lists({utt_id: keywords}, pool, arguments.distractors, texts=texts)[utt_id]
     return read_kaldi(folder / "wav.scp")[utt_id], text, keywords, words
 
 

@@ -38,10 +38,9 @@ def check_keys(where: str, given: Mapping, known, others=frozenset()) -> None:
 
 def check_model_keys(model_class: type, given: Mapping) -> None:
     """Raise on keys of a configuration that neither the model, nor decoding, nor FunASR reads."""
-    from funasr_sap.inference import recognise  # imports the models
+    from funasr_sap.inference import CALL_KEYS  # imports the models
 
-    parameters = {*inspect.signature(model_class).parameters, *inspect.signature(recognise).parameters}
-    known = parameters - {"data_in", "kwargs"}
+    known = {*inspect.signature(model_class).parameters, *CALL_KEYS} - {"kwargs"}
     check_keys("model configuration", given, known, AUTO_MODEL_KEYS | GENERATE_KEYS | TRAIN_KEYS)
 
 

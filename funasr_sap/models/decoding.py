@@ -118,7 +118,7 @@ def decode(
     transcribe = _transcribe_safely if options.use_llm else _transcribe_by_ctc
     drafts = transcribe(model, encoded, lists, shortlist, columns, options)
     hypotheses = []
-    for row, (*texts, wanted, refused) in enumerate(drafts):
+    for row, (texts, wanted, refused) in enumerate(drafts):
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
         likelihood = _likelihood(model, encoded, row)
@@ -143,8 +143,8 @@ def _check_parts(model, options):
 def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
     """Transcribe by the LLM, each utterance again where a guard refuses.
 
-    Yields for each utterance its text, where it had keywords and is to be rescored the text without them too,
-    the keywords kept, and the guards that refused.
+    Yields for each utterance its texts (where it is to be rescored, also the one without keywords), the
+    keywords kept, and the guards that refused.
     """
     again = [
         row for row, wanted in enumerate(columns) if wanted and options.rescore and model.ctc is not None
@@ -156,13 +156,13 @@ def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
     for row, draft in enumerate(drafts[: len(columns)]):
         one = model, _rows(encoded, [row]), lists[row : row + 1], _rows(shortlist, [row])
         text, wanted, refused = _guard(*one, *draft, options)
-        yield text, *plain.get(row, []), wanted, refused
+        yield [text, *plain.get(row, [])], wanted, refused
 
 
 def _transcribe_by_ctc(model, encoded, lists, shortlist, columns, options):
-    """Take what the CTC head hears, with all keywords that were retrieved: text, columns, no guards."""
+    """Take what the CTC head hears, with all keywords that were retrieved: one text, columns, no guards."""
     for row, wanted in enumerate(columns):
-        yield _hear(model, _rows(encoded, [row])), wanted, []
+        yield [_hear(model, _rows(encoded, [row]))], wanted, []
 
 
 def _rows(batch, rows):

@@ -45,6 +45,30 @@ def make_config(small_model_dir, speech_dir, tmp_path):
     return make
 
 
+class BrokenOffError(Exception):
+    """Raised where a test wants the training to break off."""
+
+
+@pytest.fixture
+def train_until_broken_off(monkeypatch):
+    """``train_until_broken_off(config)``: train, but for an error at the second step of the second epoch."""
+    forward, steps = Trainer.forward_step, []
+
+    def break_off(self, model, *args, **kwargs):
+        steps.append(model.training)
+        if steps[-3:] == [False, True, True]:
+            raise BrokenOffError
+        return forward(self, model, *args, **kwargs)
+
+    def run(config):
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "forward_step", break_off)
+            with pytest.raises(BrokenOffError):
+                train(copy.deepcopy(config))
+
+    return run
+
+
 @pytest.fixture
 def steps_of(tmp_path, monkeypatch):
     """``steps_of(config, processes=1, **kill)``: train, and return the loss of each update.

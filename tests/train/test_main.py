@@ -90,28 +90,13 @@ def test_funasrs_name_for_the_patience(tmp_path):
     assert trainer.early_stopping == {"patience": 3, "metric": "loss"}
 
 
-class BrokenOffError(Exception):
-    """Raised where a test wants the training to break off."""
-
-
 @pytest.mark.parametrize("save_interval", [1, 1000])
-def test_an_interrupted_epoch_is_gone_on_with(save_interval, make_config, tmp_path, monkeypatch):
+def test_an_interrupted_epoch_is_gone_on_with(save_interval, make_config, tmp_path, train_until_broken_off):
     config = make_config(train_conf={"save_checkpoint_interval": save_interval})
     train(copy.deepcopy(config))
     whole = read(tmp_path / "exp" / "model.pt")
-    forward, steps = Trainer.forward_step, []
-
-    def break_off(self, model, *args, **kwargs):
-        steps.append(model.training)
-        if steps[-3:] == [False, True, True]:  # the second step of the second epoch
-            raise BrokenOffError
-        return forward(self, model, *args, **kwargs)
-
     config["output_dir"] = str(tmp_path / "again")
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "forward_step", break_off)
-        with pytest.raises(BrokenOffError):
-            train(copy.deepcopy(config))
+    train_until_broken_off(config)
     saved = read(tmp_path / "again" / "model.pt")
     assert (saved["epoch"], saved["step"]) == ((1, 1) if save_interval == 1 else (1, None))
     train(copy.deepcopy(config))
