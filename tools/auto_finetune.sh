@@ -16,18 +16,21 @@ output_dir=
 config=          # YAML of all stages; empty: conf/auto_finetune.yaml
 by=utterances    # unit of the ratios: utterances | hours
 seed=0           # of the mixes
+start_share=     # of the starting model's weights in the final one, 0 to 1, so that less is forgotten; empty: none
 nproc=1          # processes, one a GPU, on this machine
 hydra_overrides=()     # ++key=value, for all stages
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash tools/auto_finetune.sh --output-dir DIR [--model NAME_OR_DIR] [--config YAML]
        (--general-train JSONL --general-val JSONL --domain-train JSONL --domain-val JSONL | --staged-data DIR)
-       [--by utterances|hours] [--seed S] [--nproc N] [++key=value ...]
-writes DIR/stage1, stage2, ..., DIR/model (the best model of the last stage), DIR/RESULTS.md (a table of the stages)
-and DIR/train_log.html. Stages, learning rates, epochs, early stopping and freeze flags are in the YAML."
+       [--by utterances|hours] [--seed S] [--start-share X] [--nproc N] [++key=value ...]
+writes DIR/stage1, stage2, ..., DIR/model (the best model of the last stage, averaged with the start where a share
+of it is given), DIR/RESULTS.md (a table of the stages) and DIR/train_log.html. Stages, learning rates, epochs, early
+stopping and freeze flags are in the YAML."
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/parse_options.sh
 . "$root/tools/parse_options.sh"
 [ -n "$output_dir" ] || { echo "$0: --output-dir is missing; see --help" >&2; exit 1; }
+[[ $start_share =~ ^(|0|1|0?\.[0-9]+)$ ]] || { echo "$0: --start-share $start_share: expected 0 to 1" >&2; exit 1; }
 # shellcheck source=tools/env.sh
 . "$root/tools/env.sh"
 log() { echo "$(date '+%H:%M:%S') $*" >&2; }
@@ -51,6 +54,7 @@ if [ -z "$staged_data" ]; then
 fi
 
 stages=()
+start=$model
 checkpoint=
 for number in $(seq "${#ratios[@]}"); do
   stage=$output_dir/stage$number
@@ -64,7 +68,12 @@ for number in $(seq "${#ratios[@]}"); do
 done
 
 if [ ! -e "$output_dir/model/.exported.done" ]; then
-  log "The best model of stage ${#ratios[@]} -> $output_dir/model"
+  if [ -n "$start_share" ]; then
+    "$PYTHON" "$root/tools/average_checkpoints.py" --model-dir "$model" --checkpoints "$checkpoint" \
+      --start "$start" --start-share "$start_share" --output model.pt.avg >&2
+    checkpoint=model.pt.avg
+  fi
+  log "Stage ${#ratios[@]}, $checkpoint -> $output_dir/model"
   "$PYTHON" "$root/tools/export.py" --model-dir "$model" --checkpoint "$checkpoint" --dtype fp32 \
     --output-dir "$output_dir/model" >&2
   touch "$output_dir/model/.exported.done"

@@ -16,7 +16,8 @@ stage=-1
 stop_stage=5
 model=sap2              # what is adapted: a name or a model directory
 plan=                   # YAML of the stages; empty: conf/stages.yaml
-train_utterances=640    # of the general and of the domain training set
+start_share=0.6         # of the start's weights in what is averaged with it
+train_utterances=1600   # of the general and of the domain training set
 val_utterances=160      # of each of their validation sets
 utterances=300          # of each test set
 distractors=100         # in each biasing list of the test sets
@@ -26,8 +27,8 @@ jobs=$(nproc)
 work=mini               # name of the folders in data/ and exp/
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash egs/domain_adaptation/run.sh [--stage N] [--stop-stage M] [--model NAME_OR_DIR] [--plan YAML]
-       [--train-utterances N] [--val-utterances N] [--utterances N] [--distractors N] [--sets 'GENERAL DOMAIN']
-       [--seed S] [--jobs N] [--work NAME]
+       [--start-share X] [--train-utterances N] [--val-utterances N] [--utterances N] [--distractors N]
+       [--sets 'GENERAL DOMAIN'] [--seed S] [--jobs N] [--work NAME]
 stages: -1 environment, 0 data preparation, 1 scp2jsonl, 2 staged mixes, 3 finetune, 4 decode, 5 score"
 # shellcheck source=tools/parse_options.sh
 . ../../tools/parse_options.sh
@@ -69,16 +70,18 @@ if at 2; then
 fi
 
 if at 3; then
-  finetune "$model" --config "$plan"
+  finetune "$model" --config "$plan" --start-share "$start_share"
   log "Stage 3: (a), domain data alone, in the way of stage 1 -> $exp/domain_only"
   bash "$tools"/finetune_stage.sh --model "$model" --output-dir "$exp/domain_only" ++train_conf.max_epoch=1 \
     --config "$exp/stage1/finetune.yaml" --train-data "$data.repeated/train.jsonl" \
     --val-data "$data/domain_val/data.jsonl"
+  once "$exp/domain_only/.averaged" "$PYTHON" "$tools"/average_checkpoints.py --model-dir "$exp/domain_only" \
+    --checkpoints model.pt.best --start "$model" --start-share "$start_share" --output model.pt.avg
 fi
 
 stages=()
 for folder in "$exp"/stage*/; do stages+=("$(basename "$folder")"); done
-models=(start domain_only "${stages[@]}")
+models=(start domain_only domain_only_avg "${stages[@]}" "stage${#stages[@]}_avg")
 
 if at 4; then
   log "Stage 4: decode $sets with each model -> $exp/decode"
@@ -91,9 +94,11 @@ if at 4; then
   for name in "${models[@]}"; do
     model=$start
     if [ "$name" != start ]; then
-      model=$exp/$name/best
-      once "$model/.exported" "$PYTHON" "$tools"/export.py --model-dir "$exp/$name" --checkpoint model.pt.best \
-        --dtype fp32 --output-dir "$model"
+      model=$exp/decode/$name/model
+      checkpoint=model.pt.best
+      if [[ $name == *_avg ]]; then checkpoint=model.pt.avg; fi
+      once "$model/.exported" "$PYTHON" "$tools"/export.py --model-dir "$exp/${name%_avg}" --dtype fp32 \
+        --checkpoint "$checkpoint" --output-dir "$model"
     fi
     for set in $sets; do
       decode "$data/$set" "$exp/decode/$name/$set" "$data/$set/biasing_list.N$distractors"
@@ -106,8 +111,10 @@ if at 5; then
   for name in "${models[@]}"; do
     for set in $sets; do score "$data/$set" "$exp/decode/$name/$set" "$data/$set/keywords"; done
   done
-  labels=(start "(a) domain alone")
+  averaged="averaged with the start"
+  labels=(start "(a) domain alone" "(a) $averaged")
   for name in "${stages[@]}"; do labels+=("(b) ${name/stage/stage }"); done
+  labels+=("(b) $averaged")
   read -ra sets <<<"$sets"
   "$PYTHON" local/adaptation_table.py --decoded "$exp/decode" --models "${models[@]}" --labels "${labels[@]}" \
     --sets "${sets[@]}" --command "$command" --seed "$seed" --output "$exp/decode/RESULTS.md"

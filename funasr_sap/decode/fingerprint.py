@@ -21,6 +21,8 @@ def fingerprint_model(model_dir: str) -> str:
             digest.update((folder / name).read_bytes())
     if (folder / "model.pt").is_file():
         digest.update(_weights(folder / "model.pt").encode())
+    elif (folder / "model.safetensors").is_file():
+        digest.update(fingerprint_file(folder / "model.safetensors").encode())
     return digest.hexdigest()[:DIGITS]
 
 

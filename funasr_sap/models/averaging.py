@@ -1,4 +1,8 @@
-"""The mean of several checkpoints of one training."""
+"""The mean of several checkpoints: of one training, or of a training's end and its start.
+
+A model that was finetuned forgets less when it is averaged with the one it started from, and keeps most of
+what it learned (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+"""
 
 import re
 from collections.abc import Sequence
@@ -27,18 +31,19 @@ def newest_epochs(model_dir: Path, number: int) -> list[str]:
     return [epochs[epoch] for epoch in sorted(epochs)[-number:]]
 
 
-def average_checkpoints(files: Sequence[Path], output: Path) -> None:
+def average_checkpoints(files: Sequence[Path], output: Path, shares: Sequence[float] | None = None) -> None:
     """Write the mean of the weights of several files; counters are those of the last one.
 
     Args:
         files: checkpoints with the same names and shapes.
         output: the file to write.
+        shares: how much of each file; they add up to 1. None for as much of each.
 
     Raises:
         ConfigError: for a file that is missing or has other names or shapes.
     """
     total = {}
-    for file in files:
+    for file, share in zip(files, shares or [1 / len(files)] * len(files), strict=True):
         if not Path(file).is_file():
             raise ConfigError(f"no such checkpoint: {file}")
         state = read_checkpoint(file)
@@ -46,13 +51,10 @@ def average_checkpoints(files: Sequence[Path], output: Path) -> None:
             raise ConfigError(f"{file} does not fit {files[0]}: {', '.join(differ[:20])}")
         for name, value in state.items():
             if value.is_floating_point():
-                total[name] = total.get(name, 0) + value.double()
+                total[name] = total.get(name, 0) + share * value.double()
             else:
                 total[name] = value
-    mean = {
-        name: (total[name] / len(files)).to(value.dtype) if value.is_floating_point() else total[name]
-        for name, value in state.items()
-    }
+    mean = {name: total[name].to(value.dtype) for name, value in state.items()}
     with atomic_write(output, "wb") as stream:
         torch.save(mean, stream)
 

@@ -17,6 +17,7 @@ import yaml
 from funasr_sap.data.files import atomic_write, copy_file, copy_folder
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.seed_keys import translate
+from funasr_sap.registration import EMBEDDED
 
 FILES = {
     "init_param": "model.pt",
@@ -57,6 +58,19 @@ MODEL_KEYS = (
 WEIGHTS = {"funasr": "model.pt", "hf": "model.safetensors"}
 NO_CTC = "ctc"  # null is a value here: no CTC head
 PART_SECTIONS = ("audio_encoder_conf", "audio_adaptor_conf", "llm_conf", "ctc_conf", "context_pooling_conf")
+
+
+def find_weights(model: str | Path) -> Path:
+    """Find the weights of a model by its directory, or the name of an embedded one.
+
+    Raises:
+        ConfigError: where there are none.
+    """
+    folder = Path(EMBEDDED.get(str(model), model))
+    for name in WEIGHTS.values():
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"no weights in {folder}; expected {' or '.join(WEIGHTS.values())}")
 
 
 def write_model_directory(path: Path, config: dict, source: Path | None = None) -> None:

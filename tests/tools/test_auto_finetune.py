@@ -5,11 +5,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from funasr_sap.data.jsonl import read_jsonl, write_jsonl
 from funasr_sap.data.staged import prepare_staged_data
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.models.published import read_checkpoint
 from funasr_sap.train.history import ValidationHistory
 from funasr_sap.train.record import write_record
 from funasr_sap.train.stage_table import main as print_table
@@ -125,10 +127,12 @@ def test_the_table(sets, tmp_path, capsys):
 def test_help_and_wrong_options(tool):
     done = run(tool, "--help")
     assert done.returncode == 0 and done.stdout.startswith(f"usage: bash tools/{tool}")
+    share = "expected 0 to 1" if tool.startswith("auto") else "unknown option --start-share"
     for options, message in (
         (["--no-such", "1"], "unknown option --no-such"),
         (["loose"], "unexpected argument loose"),
         (["--nproc", "0"] if tool.startswith("fine") else [], "missing"),
+        (["--output-dir", "x", "--start-share", "50"], share),
     ):
         failed = run(tool, *options)
         assert failed.returncode == 1 and message in failed.stderr
@@ -148,6 +152,7 @@ def test_two_stages_and_a_crash(sets, small_model_dir, tmp_path):
     )
     exp = tmp_path / "exp"
     options = ["--model", small_model_dir, "--config", plan, "--output-dir", exp, "++ncpu=1", *sets]
+    options += ["--start-share", "1"]  # all of the start: of the training nothing is left
     failed = run("auto_finetune.sh", *options, "++train_conf.no_such_metric=1", "++optim_conf.lr=oops")
     assert failed.returncode and not (exp / "stage1" / ".trained.done").exists()
     shutil.rmtree(exp / "stage1")
@@ -165,6 +170,11 @@ def test_two_stages_and_a_crash(sets, small_model_dir, tmp_path):
         assert (exp / name).is_file(), name
     log = (exp / "stage2" / "train.log").read_text(encoding="utf-8")
     assert "stage1/model.pt.best" in log and "pruning-recall" in log
+    start, best, final = map(
+        read_checkpoint, (small_model_dir / "model.pt", exp / "stage2/model.pt.best", exp / "model/model.pt")
+    )
+    assert all(torch.equal(final[name], start[name]) for name in start)
+    assert not all(torch.equal(best[name], start[name]) for name in start)
     # What a crash in the last stage leaves: the rest is not done again.
     (exp / "stage2" / ".trained.done").unlink()
     (exp / "stage2" / "model.pt").unlink()

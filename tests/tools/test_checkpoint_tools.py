@@ -139,10 +139,26 @@ def test_the_average_of_checkpoints(tmp_path, capsys):
     average_tool.main(["--model-dir", str(tmp_path), "--last", "3", "--output", "mean.pt"])
     found = torch.load(tmp_path / "mean.pt", weights_only=True)
     assert torch.equal(found["w"], torch.tensor([5.0, 1e-8])) and found["steps"] == 10
-    assert "model.pt.ep2, model.pt.ep3, model.pt.ep10" in capsys.readouterr().out
+    out = capsys.readouterr().out.splitlines()
+    assert out[1:] == [f"   33.3% {tmp_path / f'model.pt.ep{epoch}'}" for epoch in (2, 3, 10)]
     with pytest.raises(ConfigError, match="asked for the last 5 epochs, found 4 checkpoints"):
         newest_epochs(tmp_path, 5)
     torch.save({"w": torch.zeros(3)}, tmp_path / "other.pt")
     with pytest.raises(ConfigError, match=r"other.pt does not fit .*: steps, w"):
         average_checkpoints([tmp_path / "model.pt.ep1", tmp_path / "other.pt"], tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_the_average_with_the_start(small_model_dir, small_model, tmp_path):
+    start = small_model.state_dict()
+    end = {name: value + value.is_floating_point() for name, value in start.items()}
+    torch.save({"state_dict": end}, tmp_path / "model.pt.best")
+    command = ["--model-dir", str(tmp_path), "--checkpoints", "model.pt.best", "--start"]
+    average_tool.main([*command, str(small_model_dir), "--start-share", "0.75"])
+    found = torch.load(tmp_path / "model.pt.avg", weights_only=True)
+    expected = {name: value + 0.25 * value.is_floating_point() for name, value in start.items()}
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(ConfigError, match=r"no weights in .*nothing; expected model.pt or model.safetensors"):
+        average_tool.main([*command, str(tmp_path / "nothing")])
+    with pytest.raises(SystemExit):
+        average_tool.main([*command, str(small_model_dir), "--start-share", "75"])
