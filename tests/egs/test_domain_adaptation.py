@@ -13,7 +13,8 @@ RECIPE = ROOT / "egs" / "domain_adaptation"
 
 
 def run(*command):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as in an activated environment
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, env=environment, timeout=500
     )
