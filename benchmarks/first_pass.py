@@ -16,7 +16,6 @@ word that is. With --fit it is that of coefficients fitted to this speech, which
 import argparse
 import contextlib
 import dataclasses
-import os
 import random
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from funasr_sap.data.biasing import draw_biasing_list
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.data.mini_corpus.vocabulary import dictionary_words
+from funasr_sap.data.processes import count_cpus
 from funasr_sap.metrics.report import markdown_table
 from funasr_sap.tool import run
 
@@ -58,7 +58,7 @@ def main(argv=None):
     with contextlib.redirect_stdout(sys.stderr):
         from funasr_sap import AutoModel
 
-        model = AutoModel(model=arguments.model, ncpu=os.cpu_count(), disable_pbar=True)
+        model = AutoModel(model=arguments.model, ncpu=count_cpus(), disable_pbar=True)
         for language in LANGUAGES:
             with tempfile.TemporaryDirectory() as folder:
                 make_corpus(

@@ -10,7 +10,6 @@ list. "guards" counts utterances where a guard refused a transcript.
 
 import argparse
 import contextlib
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.data.mini_corpus.nonspeech import make_nonspeech
 from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
+from funasr_sap.data.processes import count_cpus
 from funasr_sap.metrics.report import markdown_table
 from funasr_sap.tool import run
 
@@ -53,7 +53,7 @@ def main(argv=None):
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         from funasr_sap import AutoModel
 
-        model = AutoModel(model=arguments.model, ncpu=os.cpu_count())
+        model = AutoModel(model=arguments.model, ncpu=count_cpus())
         clips, speech = Path(folder, "clips"), Path(folder, "speech")
         make_nonspeech(clips, arguments.clips, seed=arguments.seed)
         make_corpus(speech, arguments.split, utterances=arguments.utterances, seed=arguments.seed)

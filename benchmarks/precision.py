@@ -9,7 +9,6 @@ beside the true words. "words as in fp32" is 100 % minus the word errors against
 
 import argparse
 import contextlib
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from funasr_sap.data.biasing import make_biasing_lists
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.data.mini_corpus.vocabulary import dictionary_words
+from funasr_sap.data.processes import count_cpus
 from funasr_sap.metrics.report import markdown_table
 from funasr_sap.metrics.wer import score
 from funasr_sap.tool import run
@@ -49,7 +49,7 @@ def compare(folder: Path, arguments) -> list[tuple[str, ...]]:
     """Decode in every precision; rows of the table."""
     from funasr_sap import AutoModel
 
-    model = AutoModel(model=arguments.model, device=arguments.device, ncpu=os.cpu_count(), disable_pbar=True)
+    model = AutoModel(model=arguments.model, device=arguments.device, ncpu=count_cpus(), disable_pbar=True)
     wavs, texts = read_kaldi(folder / "wav.scp"), read_kaldi(folder / "text")
     keywords, pool = read_biasing_list(folder / "keywords"), list(dictionary_words("train", "en"))
     lists, rows = make_biasing_lists(keywords, pool, arguments.distractors, arguments.seed, texts), []

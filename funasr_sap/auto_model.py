@@ -15,6 +15,7 @@ from funasr.register import tables
 from tqdm import tqdm
 
 from funasr_sap.audio import load_audio
+from funasr_sap.data.processes import count_cpus
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.funasr_keys import GENERATE_KEYS
 from funasr_sap.inference import CALL_KEYS, OPTIONS, decoding_options
@@ -51,7 +52,7 @@ class AutoModel(funasr.AutoModel):
                 check_model(kind, kwargs[kind])
         check_model("model", model, built="model_conf" in kwargs)
         kwargs.setdefault("disable_update", True)
-        kwargs.setdefault("ncpu", min(4, os.cpu_count() or 1))
+        kwargs.setdefault("ncpu", min(4, count_cpus()))
         # FunASR casts all weights; SAP² lets its LLM multiply in half precision, and keeps the rest exact.
         self.precision = {name: kwargs.pop(name) for name in HALF_PRECISION if kwargs.get(name)}
         try:

@@ -1,7 +1,6 @@
 """One training, from a resolved configuration to a model directory."""
 
 import logging
-import os
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from funasr.models.lora.utils import mark_only_lora_as_trainable
 from funasr.train_utils.model_summary import model_summary
 
 import funasr_sap  # noqa: F401  (registers the classes)
+from funasr_sap.data.processes import count_cpus
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.averaging import average_checkpoints
 from funasr_sap.models.directory import write_model_directory
@@ -49,7 +49,7 @@ def _train(config: dict, process: Process, options: dict) -> None:
     seed = config.get("seed", 0)
     rng.seed_all(seed)  # the same weights in all processes
     built = AutoModel(
-        **config | {"device": "cpu", "ncpu": config.get("ncpu", os.cpu_count()), "disable_update": True}
+        **config | {"device": "cpu", "ncpu": config.get("ncpu", count_cpus()), "disable_update": True}
     )
     model, kwargs = built.model, built.kwargs
     choose_trainable(model, config)

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
+from funasr_sap.data.processes import count_cpus
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.inference import _clip, _warn_of_itn
 from funasr_sap.models.decoding import PRUNE_MODES
@@ -264,6 +265,6 @@ def test_threads_are_left_to_the_user(model_dir):
     from funasr_sap import AutoModel
 
     AutoModel(model=model_dir, disable_pbar=True)
-    assert torch.get_num_threads() == min(4, os.cpu_count())
+    assert torch.get_num_threads() == min(4, count_cpus())
     AutoModel(model=model_dir, disable_pbar=True, ncpu=1)
     assert torch.get_num_threads() == 1
