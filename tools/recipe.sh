@@ -55,6 +55,7 @@ finetune() {
 decode() {
   local set=$1 output=$2 context=() processes=()
   if [ $# -gt 2 ]; then context=(++biasing_list="$3" ++prune="$prune" "${@:4}"); fi
+  if [ -z "${nj:-}" ] && ! command -v nvidia-smi >/dev/null; then nj=$(($(nproc) < 4 ? $(nproc) : 4)); fi
   if [ -n "${nj:-}" ]; then processes=(++nj="$nj"); fi
   once "$output/.decoded" "$PYTHON" "$tools"/decode.py ++model_dir="$model" ++scp_file="$set/wav.scp" \
     ++output_dir="$output" "${context[@]}" "${processes[@]}"

@@ -27,7 +27,7 @@ mix_utterances=1200    # of the mini corpus' training set
 scratch_hours=45
 seed=2026              # of the mini corpus, and of the biasing lists that are drawn
 jobs=$(nproc)
-nj=                    # processes that decode; empty: one a GPU, or one on the CPU
+nj=                    # processes that decode; empty: one a GPU, or one a CPU, at most four
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash egs/librispeech/run.sh [--stage N] [--stop-stage M] [--corpus mini|100|460|960] [--data-root DIR] [--is21 DIR]
        [--general DIR] [--init sap2|scratch] [--model NAME_OR_DIR] [--prune retrieval|llm|none|joint]

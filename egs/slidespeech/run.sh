@@ -28,7 +28,7 @@ mix_utterances=1200    # of each of the mini corpus' finetuning sets, general an
 scratch_hours=45
 seed=2026              # of the mini corpus' test set
 jobs=$(nproc)
-nj=                    # processes that decode; empty: one a GPU, or one on the CPU
+nj=                    # processes that decode; empty: one a GPU, or one a CPU, at most four
 # shellcheck disable=SC2034  # read by parse_options.sh
 help_message="usage: bash egs/slidespeech/run.sh [--stage N] [--stop-stage M] [--corpus mini|L95|S95] [--data-root DIR] [--slides N]
        [--general DIR] [--init sap2|scratch] [--model NAME_OR_DIR] [--prune retrieval|llm|none|joint] [--sizes '20 100 500 2000']
