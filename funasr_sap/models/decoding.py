@@ -77,7 +77,7 @@ class Hypothesis:
 
     Attributes:
         text: the transcript.
-        keywords: the kept keywords, in the order of the biasing list; none where the text is empty.
+        keywords: the kept keywords, in the order of the biasing list.
         keyword_scores: their acoustic evidence in [0, 1].
         timestamp: [start, end] in ms for each word of the text.
         guards: the guards that refused an earlier transcript.
@@ -125,8 +125,6 @@ def decode(
         if options.repair:
             texts = [model.repair(text, words, scores, likelihood) for text in texts]
         text = texts[0] if len(texts) == 1 else model.rescoring(texts, words, scores, likelihood)
-        if not text:  # no speech, no keyword
-            words, scores = [], []
         times = _timestamps(model, encoded, row, text, options.frame_ms)
         hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
     return hypotheses
