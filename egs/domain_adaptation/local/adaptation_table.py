@@ -6,6 +6,7 @@ python local/adaptation_table.py --decoded exp/mini/decode --models start domain
 """
 
 import argparse
+import math
 from pathlib import Path
 
 from funasr_sap.data.files import atomic_write
@@ -64,6 +65,9 @@ def _rows(scores: dict, labels: list[str], sets: list[str]) -> list[tuple[str, .
 
 
 def _change(rate: float, start: float) -> float:
+    """Percent of the start's rate; a start without errors can only stay so, or get infinitely worse."""
+    if not start:
+        return math.inf if rate else 0.0
     return 100 * (rate - start) / start
 
 
