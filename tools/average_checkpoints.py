@@ -27,19 +27,17 @@ def main(argv=None):
     )
     parser.add_argument("--output", default="model.pt.avg", help="file to write (default: %(default)s)")
     arguments = parser.parse_args(argv)
+    if not 0 <= arguments.start_share <= 1:
+        parser.error(f"--start-share: expected a number from 0 to 1, got {arguments.start_share}")
     from funasr_sap.models.averaging import average_checkpoints, newest_epochs
     from funasr_sap.models.directory import find_weights
 
     names = arguments.checkpoints or newest_epochs(arguments.model_dir, arguments.last)
-    files, shares = [arguments.model_dir / name for name in names], [1 / len(names)] * len(names)
-    if arguments.start:
-        if not 0 <= arguments.start_share <= 1:
-            parser.error(f"--start-share: expected a number from 0 to 1, got {arguments.start_share}")
-        files.insert(0, find_weights(arguments.start))
-        shares = [arguments.start_share, *((1 - arguments.start_share) * share for share in shares)]
-    average_checkpoints(files, arguments.model_dir / arguments.output, shares)
-    print(f"{arguments.model_dir / arguments.output}: the average of")
-    for file, share in zip(files, shares, strict=True):
+    files, output = [arguments.model_dir / name for name in names], arguments.model_dir / arguments.output
+    start = find_weights(arguments.start) if arguments.start else None
+    shares = average_checkpoints(files, output, start, arguments.start_share)
+    print(f"{output}: the average of")
+    for file, share in shares:
         print(f"{share:8.1%} {file}")
 
 

@@ -51,12 +51,12 @@ finetune() {
 }
 
 # decode SET OUTPUT [LIST [OVERRIDES...]]: stage 4, one test set, with biasing lists where they are given; goes on
-# where it was interrupted.
+# where it was interrupted. Without a GPU, one process a CPU: two threads of one are hardly faster than one.
 decode() {
-  local set=$1 output=$2 context=() processes=()
+  local set=$1 output=$2 nj=${nj:-} context=() processes=()
   if [ $# -gt 2 ]; then context=(++biasing_list="$3" ++prune="$prune" "${@:4}"); fi
-  if [ -z "${nj:-}" ] && ! command -v nvidia-smi >/dev/null; then nj=$(($(nproc) < 4 ? $(nproc) : 4)); fi
-  if [ -n "${nj:-}" ]; then processes=(++nj="$nj"); fi
+  if [ -z "$nj" ] && ! command -v nvidia-smi >/dev/null; then nj=$(($(nproc) < 4 ? $(nproc) : 4)); fi
+  if [ -n "$nj" ]; then processes=(++nj="$nj"); fi
   once "$output/.decoded" "$PYTHON" "$tools"/decode.py ++model_dir="$model" ++scp_file="$set/wav.scp" \
     ++output_dir="$output" "${context[@]}" "${processes[@]}"
 }

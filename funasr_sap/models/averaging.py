@@ -31,24 +31,33 @@ def newest_epochs(model_dir: Path, number: int) -> list[str]:
     return [epochs[epoch] for epoch in sorted(epochs)[-number:]]
 
 
-def average_checkpoints(files: Sequence[Path], output: Path, shares: Sequence[float] | None = None) -> None:
+def average_checkpoints(
+    files: Sequence[Path], output: Path, start: Path | None = None, start_share: float = 0.5
+) -> list[tuple[Path, float]]:
     """Write the mean of the weights of several files; counters are those of the last one.
 
     Args:
         files: checkpoints with the same names and shapes.
         output: the file to write.
-        shares: how much of each file; they add up to 1. None for as much of each.
+        start: a checkpoint that counts by ``start_share``; the files share the rest alike.
+        start_share: how much of the start, from 0 to 1.
+
+    Returns:
+        Each file, and how much of it the mean has.
 
     Raises:
         ConfigError: for a file that is missing or has other names or shapes.
     """
+    shares = [] if start is None else [(start, start_share)]
+    rest = 1 - sum(share for _, share in shares)
+    shares += [(file, rest / len(files)) for file in files]
     total = {}
-    for file, share in zip(files, shares or [1 / len(files)] * len(files), strict=True):
+    for file, share in shares:
         if not Path(file).is_file():
             raise ConfigError(f"no such checkpoint: {file}")
         state = read_checkpoint(file)
         if total and (differ := _differences(total, state)):
-            raise ConfigError(f"{file} does not fit {files[0]}: {', '.join(differ[:20])}")
+            raise ConfigError(f"{file} does not fit {shares[0][0]}: {', '.join(differ[:20])}")
         for name, value in state.items():
             if value.is_floating_point():
                 total[name] = total.get(name, 0) + share * value.double()
@@ -57,6 +66,7 @@ def average_checkpoints(files: Sequence[Path], output: Path, shares: Sequence[fl
     mean = {name: total[name].to(value.dtype) for name, value in state.items()}
     with atomic_write(output, "wb") as stream:
         torch.save(mean, stream)
+    return shares
 
 
 def _differences(first: dict, second: dict) -> list[str]:
