@@ -16,6 +16,7 @@ word that is. With --fit it is that of coefficients fitted to this speech, which
 import argparse
 import contextlib
 import dataclasses
+import functools
 import random
 import sys
 import tempfile
@@ -131,15 +132,14 @@ def measure(model, folder: Path, language: str, texts: dict, number: int, argume
 
 def collect(model, folder: Path, language: str, texts: dict, seed: int) -> tuple:
     """Collect what the sounds say for keywords of lists of all sizes, and which are spoken."""
-    from funasr_sap.context import phonetics
     from funasr_sap.context.fitting import Heard, collect_sizes
-    from funasr_sap.context.retrieval import BY_SOUND
+    from funasr_sap.context.retrieval import BY_SOUND, POOL, weigh_by_sound
 
     references, keywords = read_kaldi(folder / "text"), read_biasing_list(folder / "keywords")
-    heard = [Heard(*phonetics.hear([text]), references[key], keywords[key]) for key, text in texts.items()]
-    words, options = list(dictionary_words("train", language)), {"reward": BY_SOUND.reward, "seed": seed}
-    tokenizer = model.kwargs["tokenizer"]
-    return collect_sizes(heard, tokenizer, phonetics.WORD_START, words, SIZES, by_sound=True, **options)
+    heard = [Heard([text], references[key], keywords[key]) for key, text in texts.items()]
+    weigh = functools.partial(weigh_by_sound, pool=POOL, reward=BY_SOUND.reward)
+    words = list(dictionary_words("train", language))
+    return collect_sizes(heard, model.kwargs["tokenizer"], weigh, words, SIZES, seed)
 
 
 def judge(evidence: dict, fit: bool) -> list[str]:

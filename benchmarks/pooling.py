@@ -5,7 +5,7 @@ python benchmarks/pooling.py --train train.jsonl --test data/dev --output-dir ex
 
 Each run starts from the same model, trains the LLM, the adaptor and the evidence with one pooling (the
 encoder is frozen), and decodes the test set with N distractors. The same command goes on from what is in
---output-dir, and prints the table. Fusion, repair, rescoring and guards are off: what is compared is what the
+--output-dir, and prints the table. Repair, rescoring and guards are off: what is compared is what the
 LLM makes of the pooled context.
 """
 
@@ -37,7 +37,7 @@ from funasr_sap.tool import run
 SIZES = (20, 100, 500)
 UNPRUNED = (20, 100)  # 500 words would be a prompt of 1,500 tokens, far beyond what was trained
 SAMPLES = 2000  # of the bootstrap
-OFF = {"boost": 0.0, "repair": False, "rescore": False, "guards": False}
+OFF = {"repair": False, "rescore": False, "guards": False}
 
 
 class MaximumPooling(SpeechDrivenPooling):

@@ -26,7 +26,7 @@ import torch
 from funasr_sap.context.alignment import align_keywords
 from funasr_sap.context.biasing_list import encode_keyword, pad_lists
 from funasr_sap.context.fitting import collect_evidence, draw_lists, listen, reliability
-from funasr_sap.context.retrieval import INDEXED_FROM, POOL, retrieve
+from funasr_sap.context.retrieval import INDEXED_FROM, POOL
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
@@ -87,15 +87,8 @@ def measure(sap2, heard, words, size, num_baseline, encoder_ms):
 def _query(sap2, each, offered):
     """Retrieve: the 20 most probable keywords, and CPU milliseconds."""
     started = time.thread_time()
-    found = retrieve(
-        each.log_probs,
-        each.frame_mask,
-        [offered],
-        sap2.word_start,
-        top=TOP,
-        threshold=0.0,
-        calibration=sap2.calibration,
-    )
+    with torch.no_grad():
+        found = sap2.retrieve(each.speech, [offered], top=TOP, threshold=0.0)
     return [offered.words[place] for place in found.index[0]], 1e3 * (time.thread_time() - started)
 
 
@@ -107,20 +100,21 @@ def _align_all(sap2, heard, lists):
             padded = {id(offered): pad_lists([offered])}
         pieces, mask = padded[id(offered)]
         started = time.thread_time()
-        score = align_keywords(each.log_probs, each.frame_mask, pieces, mask).score[0]
+        score = align_keywords(each.speech.log_probs, each.speech.frame_mask, pieces, mask).score[0]
         lengths = mask[0].sum(1)
         best = (score / lengths).topk(min(TOP, len(offered))).indices
         results.append(([offered.words[place] for place in best], 1e3 * (time.thread_time() - started)))
         if len(offered) >= INDEXED_FROM:
             worth = score + sap2.calibration.reward * lengths
-            found = offered.index.search(each.log_probs[0], each.frame_mask[0], POOL, sap2.calibration.reward)
+            speech = each.speech.log_probs[0], each.speech.frame_mask[0]
+            found = offered.index.search(*speech, POOL, sap2.calibration.reward)
             torch.testing.assert_close(worth[found], worth.topk(POOL).values)  # it has lost nothing
     return results
 
 
 def _fuzzy(sap2, each, offered):
     """Search the greedy transcript for the 20 most similar keywords."""
-    path = each.log_probs[0].argmax(-1).unique_consecutive()
+    path = each.speech.log_probs[0].argmax(-1).unique_consecutive()
     text = sap2.tokenizer.decode(path[path != 0].tolist(), skip_special_tokens=True)
     found = rapidfuzz.process.extract(text, offered.words, scorer=rapidfuzz.fuzz.partial_ratio, limit=TOP)
     return [word for word, *_ in found]
@@ -141,8 +135,7 @@ def confidence(sap2, heard, words, sizes):
     """Compare confidence with what was spoken, for each size."""
     rows = []
     for size in sizes:
-        reward = sap2.calibration.reward
-        columns, spoken = collect_evidence(heard, sap2.tokenizer, sap2.word_start, words, size, reward)
+        columns, spoken = collect_evidence(heard, sap2.tokenizer, sap2.weigh, words, size)
         steps = reliability(sap2.calibration.probability(columns), spoken)
         rows += [{"N": size, "confidence": p, "spoken": s, "keywords": n} for p, s, n in steps]
     return rows

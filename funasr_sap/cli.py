@@ -45,7 +45,6 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +rescore=false       make no second transcript without keywords; faster, less accurate
   +repair=false        write no keyword that the LLM did not write
   +guards=false        believe every transcript; see docs/architecture.md
-  +boost=X             strength of shallow fusion with the kept keywords (1; 0 turns it off)
 
 The names are FunASR's; ++key=value and key=value work too. FunASR's own program: funasr-sap --help-funasr
 """

@@ -42,9 +42,9 @@ def small_config(**changes) -> dict:
         "num_blocks": 2,
     }
     config["audio_adaptor_conf"] |= {"hidden_dim": 32}
+    config["span_head_conf"] |= {"hidden_dim": 8}
     # Not what the embedded model is tuned to.
     config["retrieval_conf"] |= {"top": 5, "threshold": 0.0}
-    config["boost_conf"] |= {"start": 0.0, "inside": 2.0}
     config["repair_conf"] = {"confidence": 2.0}
     config["guard_conf"] = {"repetition": 0, "compression": 0, "shortest": 0}  # it writes nonsense
     config["llm_conf"] |= {

@@ -12,6 +12,7 @@ tells how well the confidence holds on the half of the utterances that it was no
 import argparse
 import contextlib
 import dataclasses
+import functools
 import logging
 import sys
 from pathlib import Path
@@ -46,7 +47,6 @@ def main(argv=None):
 
 def _collect(model, arguments):
     """Collect the evidence from lists of all sizes."""
-    from funasr_sap.context import phonetics
     from funasr_sap.context.fitting import collect_sizes, listen
     from funasr_sap.data.biasing import read_words
     from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
@@ -57,12 +57,8 @@ def _collect(model, arguments):
         words = read_words(arguments.distractors)
     else:
         words = rare_vocabulary("train", 2 * max(arguments.sizes), lang=sap2.language)
-    by_sound = sap2.ctc is None
-    word_start = phonetics.WORD_START if by_sound else sap2.word_start
-    options = {"reward": arguments.reward or sap2.calibration.reward, "seed": arguments.seed}
-    return collect_sizes(
-        heard, sap2.tokenizer, word_start, words, arguments.sizes, by_sound=by_sound, **options
-    )
+    weigh = functools.partial(sap2.weigh, reward=arguments.reward)
+    return collect_sizes(heard, sap2.tokenizer, weigh, words, arguments.sizes, arguments.seed)
 
 
 def _fit(columns, spoken, reward):

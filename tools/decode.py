@@ -22,7 +22,6 @@ MODEL_OPTIONS = (
     "prune",
     "top",
     "threshold",
-    "boost",
     "guards",
     "repair",
     "rescore",
@@ -53,9 +52,6 @@ class DecodeOptions:
     prune: str | None = option("SAP²: retrieval, llm, none or joint (its default: retrieval)", None)
     top: int | None = option("SAP²: keywords kept by retrieval", None)
     threshold: float | None = option("SAP²: least confidence of a kept keyword, from 0 to 1", None)
-    boost: float | None = option(
-        "SAP²: strength of shallow fusion with the kept keywords; 0 turns it off", None
-    )
     guards: bool | None = option("SAP²: false believes every transcript", None)
     repair: bool | None = option("SAP²: false writes no keyword that the LLM did not write", None)
     rescore: bool | None = option("SAP²: false makes no second transcript without keywords", None)

@@ -23,17 +23,27 @@ _FREE = np.float32(0)
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """The best CTC path of each keyword, each field (B, N).
+    """The best CTC path of each keyword.
 
     Attributes:
-        score: log posterior of the path relative to the frame-wise best path, at most 0.
-        start: its first frame.
-        end: its last frame.
+        score: (B, N) log posterior of the path relative to the frame-wise best path, at most 0.
+        end: (B, N) its last frame.
+        places: (B, N, L) the first frame of each piece; 0 where the keyword has none.
     """
 
     score: torch.Tensor
-    start: torch.Tensor
     end: torch.Tensor
+    places: torch.Tensor
+
+    @property
+    def start(self) -> torch.Tensor:
+        """The first frame of each path: (B, N)."""
+        return self.places[..., 0]
+
+    def choose(self, index: torch.Tensor) -> "Alignment":
+        """Take the alignments at ``index``, (B, K)."""
+        places = self.places.gather(1, index[..., None].expand(-1, -1, self.places.shape[2]))
+        return Alignment(self.score.gather(1, index), self.end.gather(1, index), places)
 
 
 def align_keywords(
@@ -60,12 +70,13 @@ def align_keywords(
     used, place = _number_pieces(pieces.clamp(min=0), log_probs.shape[2])
     emissions, silence = relative_posteriors(log_probs, frame_mask, used, blank)
     place, lengths = place.cpu().numpy(), piece_mask.sum(-1).cpu().numpy()
-    shape = (len(emissions), pieces.shape[1])
-    score, start, end = np.empty(shape, np.float32), np.empty(shape, np.int64), np.empty(shape, np.int64)
+    shape = (len(emissions), *pieces.shape[1:])
+    score, end = np.empty(shape[:2], np.float32), np.empty(shape[:2], np.int64)
+    places = np.zeros(shape, np.int64)
     for b in range(len(emissions)):
         own = b if len(place) > 1 else 0
-        _align_list(emissions[b], silence[b], place[own], lengths[own], score[b], start[b], end[b])
-    return Alignment(*(torch.from_numpy(field).to(log_probs.device) for field in (score, start, end)))
+        _align_list(emissions[b], silence[b], place[own], lengths[own], score[b], end[b], places[b])
+    return Alignment(*(torch.from_numpy(field).to(log_probs.device) for field in (score, end, places)))
 
 
 def _number_pieces(pieces: torch.Tensor, vocab_size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,8 +109,8 @@ def relative_posteriors(
 
 
 @numba.njit(nogil=True, cache=True)
-def _align_list(emissions, silence, keywords, lengths, score, start, end):
-    """Align each row of ``keywords`` (N, L), rows of ``emissions`` (U, T), and fill the last three (N,)."""
+def _align_list(emissions, silence, keywords, lengths, score, end, places):
+    """Align each row of ``keywords`` (N, L), rows of ``emissions`` (U, T), and fill the last three."""
     longest, frames = keywords.shape[1] + 1, len(silence)
     piece = np.full((longest, frames), _IMPOSSIBLE)
     gap = np.full((longest, frames), _IMPOSSIBLE)
@@ -111,7 +122,7 @@ def _align_list(emissions, silence, keywords, lengths, score, start, end):
             repeated = k > 0 and row == keywords[n, k - 1]
             score[n] = advance(emissions[row], silence, piece, gap, k, repeated)
         end[n] = np.argmax(piece[last]) if last and score[n] > _IMPOSSIBLE else 0
-        start[n] = _trace_back(piece, gap, keywords[n], last, end[n])
+        _trace_back(piece, gap, keywords[n], last, end[n], places[n])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -145,8 +156,8 @@ def advance(emission, silence, piece, gap, k, repeated):
 
 
 @numba.njit(nogil=True, cache=True)
-def _trace_back(piece, gap, keyword, length, end):
-    """Find the first frame of the best path that ends in the last piece at frame ``end``."""
+def _trace_back(piece, gap, keyword, length, end, places):
+    """Find the first frame of each piece on the best path that ends in the last piece at frame ``end``."""
     k, t, in_gap = length, end, False
     while t > 0 and k > 0:
         if in_gap:
@@ -156,9 +167,9 @@ def _trace_back(piece, gap, keyword, length, end):
             direct = _IMPOSSIBLE if repeated else piece[k - 1, t - 1]
             enter = _FREE if k == 1 else max(gap[k - 1, t - 1], direct)
             if enter > piece[k, t - 1]:
+                places[k - 1] = t
                 if k == 1:
-                    return t
+                    return
                 in_gap = gap[k - 1, t - 1] >= direct
                 k -= 1
         t -= 1
-    return t

@@ -1,6 +1,6 @@
 """Acoustic evidence as a probability: of the keywords that get 0.9, nine in ten are spoken.
 
-A logistic model of five numbers; its coefficients belong to the weights that the CTC head has, so each model
+A logistic model of six numbers; its coefficients belong to the weights that the CTC head has, so each model
 directory has its own (``retrieval_conf.calibration``). ``tools/calibrate.py`` fits them.
 """
 
@@ -29,6 +29,7 @@ class Calibration:
         goes_on: the word that was heard goes on where the keyword ends, at most 0.
         share: a nat of the keyword's share among its rivals, at least 0; see ``log_share``.
         size: ten times as many keywords in the list, at most 0.
+        span: a nat of the span head's log odds, at least 0; see ``SpanHead``.
     """
 
     reward: float = 4.0
@@ -38,8 +39,9 @@ class Calibration:
     goes_on: float = -2.0
     share: float = 0.284
     size: float = -1.88
+    span: float = 0.0
 
-    SIGNS = {"score": 1, "pieces": 1, "goes_on": -1, "share": 1, "size": -1}  # noqa: RUF012
+    SIGNS = {"score": 1, "pieces": 1, "goes_on": -1, "share": 1, "size": -1, "span": 1}  # noqa: RUF012
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
@@ -51,7 +53,7 @@ class Calibration:
         if self.reward <= 0:
             raise ConfigError(f"calibration: reward: expected nats a piece above 0, got {self.reward}")
 
-    def log_odds(self, score, pieces, goes_on, share, size) -> torch.Tensor:
+    def log_odds(self, score, pieces, goes_on, share, size, span) -> torch.Tensor:
         """Weigh the evidence of keywords; all arguments can be broadcast.
 
         Args:
@@ -60,6 +62,7 @@ class Calibration:
             goes_on: 1 where the word that was heard is longer.
             share: ``log_share``, in nats.
             size: keywords of the biasing list.
+            span: log odds by the span head, 0 without one.
         """
         return (
             self.bias
@@ -68,6 +71,7 @@ class Calibration:
             + self.goes_on * goes_on
             + self.share * share
             + self.size * torch.log10(size.clamp(min=1))
+            + self.span * span
         )
 
     def probability(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -94,8 +98,7 @@ def fit_calibration(columns: Mapping[str, np.ndarray], spoken: np.ndarray, rewar
     """Fit the coefficients by maximum likelihood, none with the wrong sign.
 
     Args:
-        columns: for each of ``score``, ``pieces``, ``goes_on``, ``share`` and ``size`` (the list's keywords)
-            the values of n keywords that were found.
+        columns: for each of ``SIGNS`` the values of n keywords that were found; ``size`` is that of the list.
         spoken: (n,) bool, whether each is spoken.
         reward: with which they were found.
 
@@ -112,7 +115,7 @@ def fit_calibration(columns: Mapping[str, np.ndarray], spoken: np.ndarray, rewar
             "expected some that are and some that are not"
         )
     names = list(Calibration.SIGNS)
-    inputs = np.stack([columns[name] for name in names[:-1]] + [np.log10(columns["size"])], 1)
+    inputs = np.stack([np.log10(columns[name]) if name == "size" else columns[name] for name in names], 1)
     center, scale = inputs.mean(0), inputs.std(0)
     scale[scale == 0] = 1  # the same everywhere, as the size of lists of one size: its coefficient will be 0
     design = np.concatenate([(inputs - center) / scale, np.ones((len(inputs), 1))], 1)

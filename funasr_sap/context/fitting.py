@@ -4,35 +4,34 @@ import dataclasses
 import itertools
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from funasr_sap.audio import load_audio
-from funasr_sap.context import phonetics
 from funasr_sap.context.biasing_list import BiasingList
-from funasr_sap.context.retrieval import INDEXED_FROM, POOL, weigh_lists
+from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.retrieval import INDEXED_FROM, Evidence
 from funasr_sap.data.biasing import draw_biasing_list, spoken_phrases
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
 from funasr_sap.models.first_pass import first_transcripts
+from funasr_sap.models.speech import Speech
 
 
 @dataclasses.dataclass(frozen=True)
 class Heard:
-    """What the CTC head, or the first transcript, makes of an utterance, and what is said in it.
+    """What is heard in an utterance, and what is said in it.
 
     Attributes:
-        log_probs: (1, T, V) CTC log posteriors, or likelihoods of sounds.
-        frame_mask: (1, T) bool.
+        speech: what evidence is collected from: a ``Speech``, or the first transcript, of one utterance.
         text: the transcript.
         keywords: the keywords that are spoken.
     """
 
-    log_probs: torch.Tensor
-    frame_mask: torch.Tensor
+    speech: Speech | list[str]
     text: str
     keywords: list[str]
 
@@ -42,7 +41,7 @@ def listen(model, frontend, data_dir: str | Path) -> Iterator[Heard]:
     """Encode the utterances of a Kaldi directory with ``wav.scp``, ``text`` and ``keywords``.
 
     Args:
-        model: a ``SAP2``; without a CTC head, it transcribes, and the sounds of that are heard.
+        model: a ``SAP2``; without a CTC head, it transcribes.
         frontend: its FunASR frontend.
         data_dir: the directory.
 
@@ -58,33 +57,29 @@ def listen(model, frontend, data_dir: str | Path) -> Iterator[Heard]:
         waveform = load_audio(path, frontend.fs)
         features, lengths = frontend(waveform[None], [len(waveform)])
         speech = model.encode(features.to(device), lengths.to(device))
-        heard = speech.log_probs, speech.frame_mask
         if model.ctc is None:
-            heard = phonetics.hear(first_transcripts(model, speech))
-        yield Heard(*heard, texts[utt_id], keywords[utt_id])
+            speech = dataclasses.replace(speech, transcripts=first_transcripts(model, speech))
+        yield Heard(speech, texts[utt_id], keywords[utt_id])
 
 
+@torch.no_grad()
 def collect_evidence(
     heard: Sequence[Heard],
     tokenizer,
-    word_start: torch.Tensor,
+    weigh: Callable[[Speech | list[str], list[BiasingList]], Evidence],
     words: Sequence[str],
     num: int,
-    reward: float,
     seed: int = 0,
-    by_sound: bool = False,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Retrieve from biasing lists with ``num`` distractors, and tell what was spoken.
 
     Args:
         heard: the utterances.
         tokenizer: of the CTC head.
-        word_start: (V,) bool, True = the piece, or the sound, begins a word.
+        weigh: collects the evidence of one utterance and its list, such as ``SAP2.weigh``.
         words: distractors to draw from; those that are spoken are left out.
         num: distractors a list; long lists are one for all utterances.
-        reward: nats that an aligned piece is worth.
         seed: of the draw.
-        by_sound: sounds were heard, not pieces.
 
     Returns:
         columns: the evidence of all keywords found, by name, as ``fit_calibration`` takes it.
@@ -92,21 +87,21 @@ def collect_evidence(
     """
     longest = max(len(word.split()) for word in words)
     lists = draw_lists(heard, tokenizer, words, num, seed)
-    columns = {name: [] for name in ("score", "pieces", "goes_on", "share", "size", "utterance")}
+    columns = {name: [] for name in (*Calibration.SIGNS, "utterance")}
     spoken = []
     for place, (each, biasing_list) in enumerate(zip(heard, lists, strict=True)):
-        offered = [biasing_list.by_sound if by_sound else biasing_list]
-        found = weigh_lists(each.log_probs, each.frame_mask, offered, word_start, pool=POOL, reward=reward)
-        fields = (found.found.score, found.pieces, found.goes_on, found.share, found.size)
-        for name, field in zip(columns, [*fields, torch.tensor(place)], strict=True):
-            columns[name].append(field.expand(found.index.shape).flatten().cpu().numpy())
+        found = weigh(each.speech, [biasing_list])
+        fields = {"score": found.found.score, "utterance": torch.tensor(place)}
+        for name, parts in columns.items():
+            field = fields[name] if name in fields else getattr(found, name)
+            parts.append(field.expand(found.index.shape).flatten().cpu().numpy())
         true = {*each.keywords, *spoken_phrases([each.text], longest)}
         spoken.append([biasing_list.words[position] in true for position in found.index[0].tolist()])
     return {name: np.concatenate(parts) for name, parts in columns.items()}, np.concatenate(spoken)
 
 
 def collect_sizes(
-    heard: Sequence[Heard], tokenizer, word_start: torch.Tensor, words: Sequence[str], sizes, **options
+    heard: Sequence[Heard], tokenizer, weigh: Callable, words: Sequence[str], sizes, seed: int = 0
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Collect the evidence from lists of several sizes; for the arguments see ``collect_evidence``.
 
@@ -115,7 +110,7 @@ def collect_sizes(
     unlisted = [dataclasses.replace(each, keywords=[]) for each in heard]
     parts = []
     for num, listed in itertools.product(sizes, (heard, unlisted)):
-        columns, spoken = collect_evidence(listed, tokenizer, word_start, words, num, **options)
+        columns, spoken = collect_evidence(listed, tokenizer, weigh, words, num, seed)
         logging.info("N = %d: %d of %d keywords found are spoken", num, spoken.sum(), len(spoken))
         parts.append((columns, spoken))
     return join_evidence(parts)

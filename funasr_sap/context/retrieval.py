@@ -54,19 +54,31 @@ class Evidence:
 
     Attributes:
         index: (B, P) positions in the biasing list.
+        ids: (B, P, L) the pieces of each.
         found: their alignments, fields (B, P).
-        pieces: (B, P) pieces of each; 0 = no keyword here.
+        pieces: (B, P) how many pieces each has; 0 = no keyword here.
         goes_on: (B, P) bool, True = the word that was heard goes on where the keyword ends.
         share: (B, P) log share of the stretch of speech among the keywords that claim it, in nats.
         size: (B, 1) keywords of the biasing list.
+        span: (B, P) log odds by the span head; 0 without one.
     """
 
     index: torch.Tensor
+    ids: torch.Tensor
     found: Alignment
     pieces: torch.Tensor
     goes_on: torch.Tensor
     share: torch.Tensor
     size: torch.Tensor
+    span: torch.Tensor
+
+    def log_odds(self, calibration: Calibration) -> torch.Tensor:
+        """Weigh it all: (B, P) log odds that a keyword is spoken, ``IMPOSSIBLE`` where there is none."""
+        names = ("goes_on", "share", "size", "span")
+        odds = calibration.log_odds(
+            score=self.found.score, pieces=self.pieces, **{name: getattr(self, name) for name in names}
+        )
+        return torch.where(self.pieces > 0, odds, odds.clamp(max=0) + IMPOSSIBLE)
 
 
 def retrieve(
@@ -117,16 +129,16 @@ def retrieve_by_sound(
         threshold: least confidence.
         calibration: from evidence to probability.
     """
+    evidence = weigh_by_sound(texts, lists, pool=max(top, POOL), reward=calibration.reward)
+    return cut(evidence, top, threshold, calibration)
+
+
+def weigh_by_sound(texts: Sequence[str], lists: list[BiasingList], *, pool: int, reward: float) -> Evidence:
+    """Collect the evidence that the sounds of B transcripts give; see ``weigh_lists``."""
     sounds = {id(each): each.by_sound for each in lists}  # one object where the list is one
-    return retrieve(
-        *phonetics.hear(texts),
-        [sounds[id(each)] for each in lists],
-        phonetics.WORD_START,
-        top=top,
-        threshold=threshold,
-        calibration=calibration,
-        blank=phonetics.BLANK,
-    )
+    lists = [sounds[id(each)] for each in lists]
+    speech = phonetics.hear(texts)
+    return weigh_lists(*speech, lists, phonetics.WORD_START, pool=pool, reward=reward, blank=phonetics.BLANK)
 
 
 def weigh_lists(
@@ -177,20 +189,20 @@ def weigh_keywords(
     size = (lengths > 0).sum(1, keepdim=True)
     worth = (found.score + reward * lengths).masked_fill(lengths == 0, 2 * IMPOSSIBLE)
     worth, index = worth.topk(min(pool, worth.shape[1]), dim=1)
-    found = _choose(found, index)
+    found, lengths = found.choose(index), lengths.gather(1, index)
+    ids = pieces.expand(len(index), -1, -1).gather(1, index[..., None].expand(-1, -1, pieces.shape[2]))
     goes_on = _cut_short(log_probs, frame_mask, word_start, blank).gather(1, found.end)
     share = log_share(worth, _overlaps(found.start, found.end))
-    return Evidence(index, found, lengths.gather(1, index), goes_on, share, size)
+    return Evidence(index, ids, found, lengths, goes_on, share, size, span=torch.zeros_like(share))
 
 
 def cut(evidence: Evidence, top: int, threshold: float, calibration: Calibration) -> Shortlist:
     """Keep the most probable keywords; for the arguments see ``retrieve``."""
-    score, pieces = evidence.found.score, evidence.pieces
-    odds = calibration.log_odds(score, pieces, evidence.goes_on, evidence.share, evidence.size)
-    odds = torch.where(pieces > 0, odds, odds.clamp(max=0) + IMPOSSIBLE)  # padding stands last
+    odds = evidence.log_odds(calibration)
     odds, best = odds.topk(min(top, odds.shape[1]), dim=1)
-    index, pieces, goes_on = (field.gather(1, best) for field in (evidence.index, pieces, evidence.goes_on))
-    features = evidence_features(_choose(evidence.found, best), pieces.clamp(min=1), goes_on, odds)
+    fields = evidence.index, evidence.pieces, evidence.goes_on
+    index, pieces, goes_on = (field.gather(1, best) for field in fields)
+    features = evidence_features(evidence.found.choose(best), pieces.clamp(min=1), goes_on, odds)
     confidence = odds.sigmoid()
     return Shortlist(index, (pieces > 0) & (confidence >= threshold), confidence, features)
 
@@ -235,11 +247,6 @@ def check_threshold(value) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigError(f"threshold: expected a confidence from 0 to 1, got {value!r}")
     return value
-
-
-def _choose(found: Alignment, index: torch.Tensor) -> Alignment:
-    """Take the alignments at ``index``, (B, K)."""
-    return Alignment(*(getattr(found, field.name).gather(1, index) for field in dataclasses.fields(found)))
 
 
 def _overlaps(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:

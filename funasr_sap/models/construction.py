@@ -18,9 +18,10 @@ from funasr_sap.models.loading import assign, fill_missing, load_published, stat
 from funasr_sap.models.parts import PartOptions, prepare, split_options
 from funasr_sap.models.pooling import SpeechDrivenPooling
 from funasr_sap.models.published import Published, find_published
+from funasr_sap.models.span_head import SpanHead
 
 # In the order in which they are built: random weights depend on it.
-PARTS = ("audio_encoder", "ctc", "llm", "audio_adaptor", "context_pooling")
+PARTS = ("audio_encoder", "ctc", "llm", "audio_adaptor", "context_pooling", "span_head")
 BACKBONE_PARTS = ("audio_encoder", "audio_adaptor", "llm")
 
 
@@ -86,6 +87,17 @@ class Blueprint:
                 f"width, {self.llm_dim}"
             )
         return build("context_pooling_conf", SpeechDrivenPooling, conf, dim=self.llm_dim)
+
+    def _build_span_head(self, conf):
+        if self.names["span_head"] is None:
+            return None
+        if self.names["span_head"] != "SpanHead":
+            raise ConfigError(
+                f"span_head: expected SpanHead, or null for none, got {self.names['span_head']!r}"
+            )
+        if self.names["ctc"] is None:
+            raise ConfigError("span_head: SpanHead reads the CTC head's alignments; ctc is null")
+        return build("span_head_conf", SpanHead, conf, encoder_dim=self.encoder_dim)
 
 
 def build_specaug(name: str | None, conf: dict | None) -> nn.Module | None:

@@ -4,12 +4,10 @@ import dataclasses
 import re
 
 import torch
-from transformers import LogitsProcessorList
 
 from funasr_sap.context.biasing_list import BiasingList, encode_keyword
 from funasr_sap.context.retrieval import check_threshold
 from funasr_sap.errors import ConfigError
-from funasr_sap.models.boosting import KeywordBoost
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.prompt_room import answer_limits, check_room
 from funasr_sap.models.speech import BLANK
@@ -32,7 +30,6 @@ class DecodingOptions:
         name_language: name the language in the prompt; None for the model's own.
         top: keywords kept by retrieval at most; None for the model's own.
         threshold: least confidence of a kept keyword, in [0, 1]; None for the model's own.
-        boost: strength of shallow fusion with the kept keywords, times the model's own; 0 turns it off.
         guards: the transcripts that are not believed; None for the model's own.
         repair: write keywords that are surely spoken over what stands in their place; see ``Repair``.
         rescore: transcribe without keywords, too, and choose the better transcript; see ``Rescoring``.
@@ -46,7 +43,6 @@ class DecodingOptions:
     name_language: bool | None = None
     top: int | None = None
     threshold: float | None = None
-    boost: float = 1.0
     guards: Guards | None = None
     repair: bool = True
     rescore: bool = True
@@ -65,8 +61,6 @@ class DecodingOptions:
         for name in ("repair", "rescore", "use_llm"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
-        if not isinstance(self.boost, int | float) or self.boost < 0:
-            raise ConfigError(f"boost: expected a number from 0, got {self.boost!r}")
         if self.itn is not None and not isinstance(self.itn, bool):
             raise ConfigError(f"itn: expected true or false, got {self.itn!r}")
 
@@ -220,8 +214,7 @@ def _transcribe(model, encoded, lists, shortlist, columns, options, temperature=
     """Transcribe with the keywords of some columns: a text and the keywords kept, for each utterance."""
     task = "joint" if options.prune == "joint" else "transcribe_with_context"
     tasks = [task if wanted else "transcribe" for wanted in columns]
-    boost = _boost(model, tasks, lists, shortlist, columns, options.boost)
-    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options, boost, temperature)
+    answers = _answer(model, tasks, encoded, lists, shortlist, columns, options, temperature)
     drafts = list(zip(answers, columns, strict=True))
     for row, (answer, wanted) in enumerate(drafts):
         if tasks[row] == "joint":
@@ -276,23 +269,7 @@ def _hear(model, encoded) -> str:
     return model.tokenizer.decode(path[path != BLANK].tolist(), skip_special_tokens=True).strip()
 
 
-def _boost(model, tasks, lists, shortlist, columns, strength) -> LogitsProcessorList:
-    """Shallow fusion with the kept keywords, for the transcripts that are given them."""
-    if not strength or shortlist is None:
-        return LogitsProcessorList()
-    rows = [
-        [(lists[row].ids[shortlist.index[row, c]], float(shortlist.confidence[row, c])) for c in wanted]
-        if tasks[row] == "transcribe_with_context"
-        else []
-        for row, wanted in enumerate(columns)
-    ]
-    scale = {name: strength * model.boost[name] for name in ("start", "inside")}
-    return LogitsProcessorList([KeywordBoost(rows, power=model.boost["power"], **scale)])
-
-
-def _answer(
-    model, tasks, encoded, lists, shortlist, columns, options, boost=None, temperature=0.0
-) -> list[str]:
+def _answer(model, tasks, encoded, lists, shortlist, columns, options, temperature=0.0) -> list[str]:
     """Let the LLM answer one prompt an utterance; one without speech gets an empty answer."""
     if not encoded.audio.shape[1]:
         return [""] * len(tasks)
@@ -309,7 +286,6 @@ def _answer(
             inputs_embeds=model.embed_prompt(batch, encoded, context),
             attention_mask=batch.mask.long(),
             max_new_tokens=max(longest),
-            logits_processor=boost,
             eos_token_id=model.prompts.end_id,
             pad_token_id=0,
             **sampling,

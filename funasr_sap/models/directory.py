@@ -42,11 +42,12 @@ MODEL_KEYS = (
     "ctc",
     "ctc_conf",
     "context_pooling_conf",
+    "span_head",
+    "span_head_conf",
     "backbone",
     "hub",
     "ignore_init_mismatch",
     "retrieval_conf",
-    "boost_conf",
     "guard_conf",
     "repair_conf",
     "rescoring_conf",
@@ -57,7 +58,10 @@ MODEL_KEYS = (
 )
 WEIGHTS = {"funasr": "model.pt", "hf": "model.safetensors"}
 NO_CTC = "ctc"  # null is a value here: no CTC head
-PART_SECTIONS = ("audio_encoder_conf", "audio_adaptor_conf", "llm_conf", "ctc_conf", "context_pooling_conf")
+PART_SECTIONS = (
+    *("audio_encoder_conf", "audio_adaptor_conf", "llm_conf", "ctc_conf"),
+    *("context_pooling_conf", "span_head_conf"),
+)
 
 
 def find_weights(model: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""The losses of training: CTC over transcripts, cross-entropy over the LLM's answers."""
+"""The losses of training: CTC over transcripts, cross-entropy over answers and over judged keywords."""
 
 import random
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text
 from funasr_sap.context.prompts import IGNORE
-from funasr_sap.context.retrieval import Shortlist
+from funasr_sap.context.retrieval import Evidence, Shortlist
 from funasr_sap.models.speech import BLANK, Speech
 
 
@@ -37,7 +37,13 @@ def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | No
 
 
 def llm_loss(
-    model, speech: Speech, texts, biasing_lists, keywords, seeds: list[int] | None = None
+    model,
+    speech: Speech,
+    texts: list[str],
+    lists: list[BiasingList],
+    shortlist: Shortlist | None,
+    keywords: list[list[str]],
+    seeds: list[int] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute the LLM's cross-entropy over answers, a task drawn for each utterance.
 
@@ -45,15 +51,14 @@ def llm_loss(
         model: a ``SAP2``.
         speech: B utterances.
         texts: B transcripts.
-        biasing_lists: B lists of keywords offered.
+        lists: B lists of keywords offered.
+        shortlist: what retrieval kept of them; None where all are empty.
         keywords: B lists of those that are spoken.
         seeds: B seeds of what is drawn; without them training draws anew each time.
 
     Returns:
         The loss a token of the answers, the share of tokens that are right, and (B,) tokens an answer has.
     """
-    lists = [BiasingList(words, model.tokenizer) for words in biasing_lists]
-    shortlist = model.retrieve(speech, lists)
     drawn = [random if model.training else random.Random(0)] * len(texts)
     rngs = drawn if seeds is None else [random.Random(seed) for seed in seeds]
     columns = _shuffled_columns(shortlist, rngs)
@@ -81,6 +86,36 @@ def llm_loss(
     loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE)
     right = (logits.argmax(-1) == labels)[labels != IGNORE]
     return loss, right.float().mean(), (labels != IGNORE).sum(1)
+
+
+def span_loss(
+    model,
+    evidence: Evidence | None,
+    lists: list[BiasingList],
+    spoken: list[list[str]],
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute the span head's cross-entropy a keyword, averaged over the batch.
+
+    Args:
+        model: a ``SAP2`` with a span head.
+        evidence: of the keywords that retrieval found; None where all lists are empty.
+        lists: B lists of keywords offered.
+        spoken: for each utterance, texts whose words are spoken.
+        weights: (B,) how much each utterance counts; None = all alike.
+    """
+    if evidence is None:  # every parameter gets a gradient all the same, as several processes expect
+        return 0 * sum(parameter.sum() for parameter in model.span_head.parameters())
+    index, found = evidence.index.tolist(), evidence.pieces > 0
+    truth = torch.zeros_like(evidence.span)
+    for row, texts in enumerate(spoken):
+        texts = [f" {clean_keyword(text)} ".casefold() for text in texts]
+        for column in found[row].nonzero().flatten().tolist():
+            word = f" {lists[row].words[index[row][column]]} ".casefold()
+            truth[row, column] = any(word in text for text in texts)
+    losses = nn.functional.binary_cross_entropy_with_logits(evidence.span, truth, reduction="none")
+    losses = (losses * found).sum(1) / found.sum(1).clamp(min=1)
+    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
 
 
 def _shuffled_columns(shortlist: Shortlist | None, rngs: list) -> list[list[int]]:

@@ -18,9 +18,8 @@ from safetensors.torch import load_file
 
 from funasr_sap.errors import ConfigError
 
-OWN = {
-    part: part for part in ("audio_encoder.", "audio_adaptor.", "ctc.", "llm.", "evidence.", "new_tokens.")
-}
+OWN_PARTS = ("audio_encoder", "audio_adaptor", "ctc", "llm", "evidence", "span_head", "new_tokens")
+OWN = {f"{part}.": f"{part}." for part in OWN_PARTS}
 PREFIXES = {
     "sap2": OWN,
     "FunASRNano": {

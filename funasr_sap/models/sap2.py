@@ -20,7 +20,16 @@ from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import PromptBatch, PromptTemplate
-from funasr_sap.context.retrieval import BY_SOUND, Shortlist, check_threshold, retrieve, retrieve_by_sound
+from funasr_sap.context.retrieval import (
+    BY_SOUND,
+    POOL,
+    Evidence,
+    Shortlist,
+    check_threshold,
+    cut,
+    weigh_by_sound,
+    weigh_lists,
+)
 from funasr_sap.errors import ConfigError
 from funasr_sap.models import construction
 from funasr_sap.models.adapting import adapt, truncate
@@ -28,7 +37,7 @@ from funasr_sap.models.builder import build, check_keys, check_model_keys
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
 from funasr_sap.models.first_pass import first_transcripts, on_device
 from funasr_sap.models.guards import Guards
-from funasr_sap.models.losses import ctc_loss, llm_loss
+from funasr_sap.models.losses import ctc_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.parts import parameter_table
 from funasr_sap.models.repair import Repair
@@ -54,11 +63,12 @@ class SAP2(nn.Module):
         ctc: "CTC", or None for no CTC head: evidence then comes from a first transcript.
         ctc_conf: arguments of FunASR's ``CTC``.
         context_pooling_conf: ``window``, ``num_heads``, ``mode``; its ``freeze`` is for the evidence too.
+        span_head: "SpanHead", or None for none: the calibration then has the alignment alone.
+        span_head_conf: its arguments.
         backbone: published weights of encoder, adaptor and LLM: a path, or a name at ``hub``.
         hub: "ms" (ModelScope) or "hf" (Hugging Face).
         retrieval_conf: ``top`` keywords kept, ``threshold``, their least confidence, ``calibration`` of the
             evidence (``Calibration``).
-        boost_conf: ``start``, ``inside`` and ``power`` of shallow fusion; see ``KeywordBoost``.
         guard_conf: what transcripts are not believed; see ``Guards``.
         repair_conf: which keywords are written where the LLM did not; see ``Repair``.
         rescoring_conf: how transcripts with and without keywords are weighed; see ``Rescoring``.
@@ -67,6 +77,7 @@ class SAP2(nn.Module):
         specaug_conf: its arguments.
         ctc_weight: weight of the CTC loss; 0 leaves it out.
         llm_weight: weight of the LLM's loss; 0 leaves it out.
+        span_weight: weight of the span head's loss; 0 leaves it out.
         task_weights: relative frequency of each task in training.
         ignore_init_mismatch: accept weights that do not fit: what is missing starts from scratch.
         **kwargs: SAP²-ASR's names, see ``SEED_KEYS``; what else FunASR's AutoModel hands to every model is
@@ -90,10 +101,11 @@ class SAP2(nn.Module):
         ctc: str | None = "CTC",
         ctc_conf: dict | None = None,
         context_pooling_conf: dict | None = None,
+        span_head: str | None = None,
+        span_head_conf: dict | None = None,
         backbone: str | None = None,
         hub: str = "ms",
         retrieval_conf: dict | None = None,
-        boost_conf: dict | None = None,
         guard_conf: dict | None = None,
         repair_conf: dict | None = None,
         rescoring_conf: dict | None = None,
@@ -102,19 +114,23 @@ class SAP2(nn.Module):
         specaug_conf: dict | None = None,
         ctc_weight: float = 0.0,
         llm_weight: float = 1.0,
+        span_weight: float = 0.0,
         task_weights: dict | None = None,
         ignore_init_mismatch: bool = False,
         **kwargs,
     ):
         super().__init__()
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
-        self.tokenizer, self.ctc_weight, self.llm_weight = tokenizer, ctc_weight, llm_weight
+        self.tokenizer = tokenizer
+        self.ctc_weight, self.llm_weight, self.span_weight = ctc_weight, llm_weight, span_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
-        self._configure(retrieval_conf, boost_conf, prompt_conf, task_weights, ctc)
+        self._configure(retrieval_conf, prompt_conf, task_weights, ctc)
         self._read_checks(guard_conf, repair_conf, rescoring_conf)
-        names = {"audio_encoder": audio_encoder, "audio_adaptor": audio_adaptor, "llm": llm, "ctc": ctc}
+        names = {"audio_encoder": audio_encoder, "audio_adaptor": audio_adaptor, "llm": llm}
+        names |= {"ctc": ctc, "span_head": span_head}
         sections = {"audio_encoder_conf": audio_encoder_conf, "audio_adaptor_conf": audio_adaptor_conf}
         sections |= {"llm_conf": llm_conf, "ctc_conf": ctc_conf, "context_pooling_conf": context_pooling_conf}
+        sections["span_head_conf"] = span_head_conf
         blueprint = construction.Blueprint(names, translate({**kwargs, **sections}), input_size, vocab_size)
         self._build(blueprint, construction.find_sources(blueprint, backbone, hub), specaug, specaug_conf)
 
@@ -124,6 +140,11 @@ class SAP2(nn.Module):
             raise ConfigError(
                 f"model_conf.ctc_weight: got {self.ctc_weight}, but this model has no CTC head (ctc: null); "
                 "pass ++model_conf.ctc_weight=0"
+            )
+        if self.span_weight > 0 and blueprint.names["span_head"] is None:
+            raise ConfigError(
+                f"model_conf.span_weight: got {self.span_weight}, but this model has no span head; pass "
+                "++span_head=SpanHead, or ++model_conf.span_weight=0"
             )
         self.from_backbone = construction.assemble(self, blueprint, sources, self.ignore_init_mismatch)
         own = [part for part in construction.PARTS if getattr(self, part) is not None]
@@ -140,13 +161,10 @@ class SAP2(nn.Module):
         self.specaug = construction.build_specaug(specaug, specaug_conf)
         logging.info("%s\n%s", type(self).__name__, parameter_table(self))
 
-    def _configure(self, retrieval_conf, boost_conf, prompt_conf, task_weights, ctc) -> None:
+    def _configure(self, retrieval_conf, prompt_conf, task_weights, ctc) -> None:
         """Read the sections that build no part."""
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
-        self.boost = {"start": 0.0, "inside": 0.0, "power": 0.5}
-        check_keys("boost_conf", boost_conf or {}, self.boost)
-        self.boost |= boost_conf or {}
         check_keys("prompt_conf", prompt_conf, {"language", "style", "itn", "name_language"})
         self.added_ids = add_tags(self.tokenizer, prompt_conf.get("style", "sap2"))
         style = {key: prompt_conf[key] for key in ("style", "itn", "name_language") if key in prompt_conf}
@@ -240,7 +258,34 @@ class SAP2(nn.Module):
         """
         return contextlib.nullcontext() if self.training else torch.autocast(device.type, enabled=False)
 
-    @torch.no_grad()
+    def weigh(
+        self, speech: Speech, lists: list[BiasingList], pool: int = POOL, reward: float | None = None
+    ) -> Evidence | None:
+        """Collect the evidence of each list's best keywords: from the CTC head and span head, or by sound.
+
+        Args:
+            speech: the encoded batch.
+            lists: biasing lists, one an utterance.
+            pool: keywords to find.
+            reward: nats that an aligned piece is worth; None for the model's own.
+
+        Returns:
+            The evidence, or None when all lists are empty.
+        """
+        if not any(map(len, lists)):
+            return None
+        options = {"pool": pool, "reward": self.calibration.reward if reward is None else reward}
+        if self.ctc is None:
+            texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
+            return weigh_by_sound(texts, lists, **options)
+        log_probs = speech.log_probs.detach()
+        evidence = weigh_lists(log_probs, speech.frame_mask, lists, self.word_start, blank=BLANK, **options)
+        if self.span_head is None:
+            return evidence
+        with self._exact(speech.frames.device):
+            span = self.span_head(speech, self.ctc.ctc_lo.weight, evidence)
+        return dataclasses.replace(evidence, span=span)
+
     def retrieve(
         self, speech: Speech, lists: list[BiasingList], top=None, threshold=None
     ) -> Shortlist | None:
@@ -249,14 +294,19 @@ class SAP2(nn.Module):
         Returns:
             The shortlist, or None when all lists are empty.
         """
-        if not any(len(each) for each in lists):
+        evidence = self.weigh(speech, lists, pool=max(top or self.top, POOL))
+        return self.shortlist(speech, evidence, top, threshold)
+
+    @torch.no_grad()
+    def shortlist(
+        self, speech: Speech, evidence: Evidence | None, top=None, threshold=None
+    ) -> Shortlist | None:
+        """Keep the most probable keywords of what ``weigh`` found."""
+        if evidence is None:
             return None
-        cut = {"top": self.top if top is None else top, "calibration": self.calibration}
-        cut["threshold"] = self.threshold if threshold is None else threshold
-        if self.ctc is None:
-            texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
-            return on_device(retrieve_by_sound(texts, lists, **cut), speech.audio.device)
-        return retrieve(speech.log_probs, speech.frame_mask, lists, self.word_start, blank=BLANK, **cut)
+        top = self.top if top is None else top
+        threshold = self.threshold if threshold is None else threshold
+        return on_device(cut(evidence, top, threshold, self.calibration), speech.audio.device)
 
     def embed_context(
         self,
@@ -324,7 +374,7 @@ class SAP2(nn.Module):
     ) -> tuple[torch.Tensor, dict, torch.Tensor]:
         """Compute the training loss.
 
-        Where the LLM is trained, both losses count each utterance by the tokens of its answer. So batches
+        Where the LLM is trained, all losses count each utterance by the tokens of its answer. So batches
         averaged by their weights give what one batch of all their utterances gives.
 
         Args:
@@ -338,20 +388,28 @@ class SAP2(nn.Module):
             keys: B names of utterances; not read.
 
         Returns:
-            loss (scalar), stats (scalars by name), weight (tokens of the answers; utterances, where only the
-            CTC head is trained), as FunASR's Trainer has it.
+            loss (scalar), stats (scalars by name), weight (tokens of the answers; utterances, where the LLM
+            is not trained), as FunASR's Trainer has it.
         """
         encoded = self.encode(speech, speech_lengths)
         if self.ctc is None:  # a perfect first pass, which costs nothing
             encoded = dataclasses.replace(encoded, transcripts=ctc_texts)
+        lists = [BiasingList(words, self.tokenizer) for words in biasing_lists]
+        reads_lists = self.llm_weight > 0 or self.span_weight > 0
+        evidence = self.weigh(encoded, lists) if reads_lists else None
         loss, stats, tokens = torch.zeros((), device=encoded.frames.device), {}, None
         if self.llm_weight > 0:
-            losses = llm_loss(self, encoded, texts, biasing_lists, keywords, seeds)
+            shortlist = self.shortlist(encoded, evidence)
+            losses = llm_loss(self, encoded, texts, lists, shortlist, keywords, seeds)
             stats["loss_llm"], stats["acc"], tokens = losses
             loss = loss + self.llm_weight * stats["loss_llm"]
         if self.ctc_weight > 0:
             stats["loss_ctc"] = ctc_loss(self, encoded, ctc_texts, tokens)
             loss = loss + self.ctc_weight * stats["loss_ctc"]
+        if self.span_weight > 0:
+            spoken = [[*words, *pair] for words, *pair in zip(keywords, texts, ctc_texts, strict=True)]
+            stats["loss_span"] = span_loss(self, evidence, lists, spoken, tokens)
+            loss = loss + self.span_weight * stats["loss_span"]
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
         weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()
         return loss, stats, weight

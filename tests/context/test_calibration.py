@@ -8,7 +8,7 @@ from funasr_sap.context.calibration import Calibration, fit_calibration, log_sha
 from funasr_sap.context.fitting import reliability
 from funasr_sap.errors import ConfigError, DataError
 
-TRUE = Calibration(reward=4.0, bias=1.0, score=0.4, pieces=1.2, goes_on=-2.0, share=0.5, size=-1.0)
+TRUE = Calibration(reward=4.0, bias=1.0, score=0.4, pieces=1.2, goes_on=-2.0, share=0.5, size=-1.0, span=0.7)
 
 
 def evidence(num=40_000, seed=0):
@@ -20,6 +20,7 @@ def evidence(num=40_000, seed=0):
         "goes_on": rng.random(num) < 0.3,
         "share": -rng.exponential(1, num),
         "size": 10 ** rng.uniform(1, 5, num),
+        "span": rng.normal(-1, 3, num),
     }
     return columns, rng.random(num) < TRUE.probability(columns)
 
@@ -41,7 +42,7 @@ def test_of_the_keywords_at_nine_tenths_nine_in_ten_are_spoken():
 def test_no_fit_rewards_worse_evidence():
     columns, spoken = evidence()
     fitted = fit_calibration(columns, ~spoken, reward=4.0)  # the worse, the likelier
-    assert [getattr(fitted, name) for name in Calibration.SIGNS] == pytest.approx([0] * 5, abs=1e-3)
+    assert [getattr(fitted, name) for name in Calibration.SIGNS] == pytest.approx([0] * 6, abs=1e-3)
 
 
 @pytest.mark.parametrize("spoken", [np.zeros(5, bool), np.ones(5, bool)])
@@ -54,7 +55,7 @@ def test_a_fit_needs_both_kinds(spoken):
 @pytest.mark.parametrize("seed", range(3))
 def test_confidence_rises_with_evidence(seed):
     base, _ = evidence(200, seed)
-    default = Calibration()
+    default = Calibration(span=0.5)
     for name, sign in Calibration.SIGNS.items():
         better = base | {name: base[name] + sign * np.full(200, 0.5)}
         assert (default.probability(better) > default.probability(base)).all(), name

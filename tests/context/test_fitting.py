@@ -11,6 +11,7 @@ from funasr_sap.context.calibration import fit_calibration
 from funasr_sap.context.fitting import Heard, collect_evidence, draw_lists, listen, reliability
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
+from funasr_sap.models.speech import Speech
 
 TEXTS = {
     "the cell wall of the xylem": ["cell wall", "xylem"],
@@ -25,17 +26,15 @@ def said(text, keywords, tokenizer):
     path = [symbol for piece in BiasingList([text], tokenizer).ids[0] for symbol in (0, piece)]
     log_probs = torch.full((1, len(path), len(tokenizer)), -9.0)
     log_probs[0, range(len(path)), path] = 0.0
-    return Heard(log_probs.log_softmax(-1), torch.ones(1, len(path), dtype=torch.bool), text, keywords)
+    mask = torch.ones(1, len(path), dtype=torch.bool)
+    frames = torch.zeros(1, len(path), 32)
+    speech = Speech(frames, mask, log_probs.log_softmax(-1), frames[:, :0], mask[:, :0])
+    return Heard(speech, text, keywords)
 
 
 @pytest.fixture(scope="module")
 def heard(tokenizer):
     return [said(text, keywords, tokenizer) for text, keywords in TEXTS.items()]
-
-
-def word_start(tokenizer):
-    pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    return torch.tensor([str(piece).startswith("Ġ") for piece in pieces])
 
 
 def test_lists_have_the_keywords_and_nothing_else_that_is_spoken(heard, tokenizer):
@@ -53,8 +52,8 @@ def test_long_lists_are_one_for_all(heard, tokenizer, monkeypatch):
     assert not {"cell", "water", "here"} & set(first.words)  # spoken in one of them
 
 
-def test_evidence_parts_what_is_spoken_from_what_is_not(heard, tokenizer):
-    columns, spoken = collect_evidence(heard, tokenizer, word_start(tokenizer), WORDS, 5, reward=4.0)
+def test_evidence_parts_what_is_spoken_from_what_is_not(heard, tokenizer, small_model):
+    columns, spoken = collect_evidence(heard, tokenizer, small_model.weigh, WORDS, 5)
     assert spoken.sum() == 3 and len(spoken) == 3 * 5 + 3
     assert (columns["score"][spoken] == 0).all() and (columns["score"][~spoken] < -5).all()
     assert sorted(columns["size"]) == [5] * 5 + [6] * 6 + [7] * 7
@@ -76,8 +75,9 @@ def test_listening_to_a_kaldi_directory(small_model, frontend, speech_dir):
     assert [each.text for each in found] == list(read_kaldi(speech_dir / "text").values())
     assert [each.keywords for each in found] == list(read_biasing_list(speech_dir / "keywords").values())
     for each in found:
-        assert each.log_probs.shape[:2] == each.frame_mask.shape and each.frame_mask.all()
-        torch.testing.assert_close(each.log_probs.exp().sum(-1), torch.ones(each.frame_mask.shape))
+        log_probs, mask = each.speech.log_probs, each.speech.frame_mask
+        assert log_probs.shape[:2] == mask.shape and mask.all()
+        torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(mask.shape))
 
 
 def test_an_utterance_without_keywords_is_named(small_model, frontend, speech_dir, tmp_path):

@@ -80,6 +80,24 @@ def test_start_and_end_delimit_a_path_of_that_score(seed):
         assert max(scores) == pytest.approx(float(found.score[0, n]), abs=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_places_are_the_first_frames_of_the_pieces_on_the_best_path(seed):
+    log_probs = random_log_probs(seed, frames=6)
+    found = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
+    relative = (log_probs - log_probs.amax(-1, keepdim=True))[0]
+    for n, keyword in enumerate(KEYWORDS):
+        start, end = int(found.start[0, n]), int(found.end[0, n])
+        paths = [
+            path
+            for path in itertools.product({BLANK, *keyword}, repeat=end - start + 1)
+            if collapse(path) == keyword and path[0] != BLANK and path[-1] != BLANK
+        ]
+        best = max(paths, key=lambda path: sum(float(relative[start + t, s]) for t, s in enumerate(path)))
+        begins = [start + t for t, s in enumerate(best) if s != BLANK and (t == 0 or best[t - 1] != s)]
+        length = len(keyword)
+        assert found.places[0, n].tolist() == begins + [0] * (found.places.shape[2] - length)
+
+
 def test_a_keyword_on_the_greedy_path_scores_0():
     path = [0, 4, 4, 0, 5, 6, 0, 6, 0]
     found = align_keywords(
@@ -115,7 +133,7 @@ def test_padded_frames_change_nothing(garbage):
     mask = torch.arange(10)[None] < 6
     whole = align_keywords(log_probs, full(log_probs), *stack(KEYWORDS), BLANK)
     again = align_keywords(padded, mask, *stack(KEYWORDS), BLANK)
-    for name in ("score", "start", "end"):
+    for name in ("score", "places", "end"):
         assert torch.equal(getattr(whole, name), getattr(again, name))
 
 
@@ -129,7 +147,7 @@ def test_a_batch_and_a_shared_list_give_what_utterances_give():
         alone = align_keywords(
             log_probs[b : b + 1, :frames], frame_mask[b : b + 1, :frames], pieces, mask, BLANK
         )
-        for name in ("score", "start", "end"):
+        for name in ("score", "places", "end"):
             assert torch.equal(getattr(alone, name)[0], getattr(shared, name)[b])
             assert torch.equal(getattr(alone, name)[0], getattr(own, name)[b])
 

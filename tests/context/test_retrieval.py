@@ -88,7 +88,7 @@ def test_a_long_keyword_is_better_evidence_than_a_short_one():
 
 def test_confidence_is_the_calibration_of_the_evidence():
     calibration, word = Calibration(), (1, 8)  # its first piece is heard, its second is not
-    evidence = torch.tensor(-COST), torch.tensor(2), torch.tensor(0), torch.tensor(0.0), torch.tensor(1)
+    evidence = torch.tensor(-COST), torch.tensor(2), torch.tensor(0), torch.tensor(0.0), torch.tensor(1), 0.0
     found = shortlist([word])
     expected = calibration.log_odds(*evidence).sigmoid().item()
     assert found.confidence.item() == pytest.approx(expected, rel=1e-4)
@@ -202,6 +202,6 @@ def test_the_pool_has_the_best_of_score_and_reward():
 
 def test_features_of_worst_evidence_are_bounded():
     one = torch.ones(1, 1, dtype=torch.long)
-    found = Alignment(torch.full((1, 1), IMPOSSIBLE), 0 * one, 0 * one)
+    found = Alignment(torch.full((1, 1), IMPOSSIBLE), 0 * one, 0 * one[..., None])
     features = evidence_features(found, one, one == 0, torch.full((1, 1), IMPOSSIBLE))
     assert features.tolist() == [[[-4.0, -3.0, 0.0, 0.25, 0.0, -2.0]]]

@@ -20,6 +20,8 @@ OWNER = {"evidence": "context_pooling", "new_tokens": "context_pooling"}
 def declared(name, settings):
     """Tell whether the configuration says that a parameter trains."""
     part = name.partition(".")[0]
+    if part == "span_head":  # never frozen here
+        return True
     setting = settings[OWNER.get(part, part)]
     return "lora_" in name if setting == "lora" else setting == "train"
 
@@ -38,7 +40,8 @@ def test_one_step_changes_exactly_what_is_declared(make_model, make_batch, token
             f"{part}_conf": {"freeze": {"freeze": True}, "lora": LORA, "train": {}}[setting]
             for part, setting in settings.items()
         }
-        model = make_model(for_training=True, task_weights=TASKS, model_conf={"ctc_weight": 0.3}, **confs)
+        weights = {"ctc_weight": 0.3, "span_weight": 1.0}
+        model = make_model(for_training=True, task_weights=TASKS, model_conf=weights, **confs)
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.01)  # weight decay shows every parameter that the optimizer was given
@@ -184,6 +187,15 @@ def test_only_the_rows_of_added_tags_train_in_a_frozen_llm(make_model, make_batc
         (
             {"ctc": None, "audio_adaptor": "LinearProjection", "audio_adaptor_conf": None, "ctc_weight": 0.3},
             r"model_conf.ctc_weight: got 0.3, .* no CTC head .*; pass \+\+model_conf.ctc_weight=0",
+        ),
+        (
+            {"ctc": None, "audio_adaptor": "LinearProjection", "audio_adaptor_conf": None},
+            "span_head: SpanHead reads the CTC head's alignments; ctc is null",
+        ),
+        ({"span_head": "GRU"}, "span_head: expected SpanHead, or null for none, got 'GRU'"),
+        (
+            {"span_head": None, "span_weight": 0.5},
+            r"span_weight: got 0.5, .* no span head; pass \+\+span_head=SpanHead",
         ),
         ({"compressor_hidden_size": 4096}, "got 4096, expected the LLM's width, 32"),
         (

@@ -9,7 +9,7 @@ from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import IGNORE
 
-PARTS = {"audio_encoder", "ctc", "audio_adaptor", "llm", "evidence"}
+PARTS = {"audio_encoder", "ctc", "audio_adaptor", "llm", "evidence", "span_head"}
 PLACES = [7, 0, 2]  # short, middle, long
 ONLY = {task: 0.0 for task in TASKS}
 
@@ -37,6 +37,11 @@ def spy(monkeypatch):
         ({"ctc_weight": 0.3, "llm_weight": 1.0}, {"loss", "loss_ctc", "loss_llm", "acc"}),
         ({"ctc_weight": 1.0, "llm_weight": 0.0}, {"loss", "loss_ctc"}),
         ({"ctc_weight": 0.0, "llm_weight": 0.5}, {"loss", "loss_llm", "acc"}),
+        ({"ctc_weight": 0.0, "llm_weight": 0.0, "span_weight": 0.5}, {"loss", "loss_span"}),
+        (
+            {"ctc_weight": 0.3, "llm_weight": 1.0, "span_weight": 0.5},
+            {"loss", "loss_ctc", "loss_llm", "loss_span", "acc"},
+        ),
     ],
 )
 def test_forward_returns_what_funasrs_trainer_takes(weights, names, make_model, make_batch):
@@ -47,7 +52,7 @@ def test_forward_returns_what_funasrs_trainer_takes(weights, names, make_model, 
     assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in stats.values())
     parts = [
         weights[f"{name}_weight"] * stats[f"loss_{name}"]
-        for name in ("ctc", "llm")
+        for name in ("ctc", "llm", "span")
         if f"loss_{name}" in stats
     ]
     torch.testing.assert_close(loss.detach(), sum(parts))
@@ -76,6 +81,7 @@ def test_the_loss_falls(make_model, make_batch):
         {"audio_encoder", "ctc"},
         {"llm"},
         {"audio_adaptor"},
+        {"span_head"},
         {"audio_encoder", "audio_adaptor", "llm"},
         {"audio_encoder", "ctc", "audio_adaptor", "llm"},
     ],
@@ -83,7 +89,8 @@ def test_the_loss_falls(make_model, make_batch):
 )
 def test_freeze_flags_say_what_one_step_changes(frozen, make_model, make_batch):
     confs = {f"{part}_conf": {"freeze": True} for part in frozen}
-    model = make_model(task_weights=ONLY | {"transcribe_with_context": 1.0}, **confs).train()
+    confs |= {"task_weights": ONLY | {"transcribe_with_context": 1.0}, "model_conf": {"span_weight": 1.0}}
+    model = make_model(**confs).train()
     assert set(model.frozen) == frozen
     before = copy.deepcopy(model.state_dict())
     # As FunASR does: every parameter is given to the optimizer.
@@ -120,7 +127,7 @@ def test_a_frozen_encoder_sees_no_masked_features(make_model, make_batch):
 @pytest.mark.parametrize("task", ["transcribe", "transcribe_with_context", "joint"])
 def test_padding_and_batching_do_not_change_the_loss(task, make_model, make_batch):
     model = make_model(
-        model_conf={"ctc_weight": 1.0},
+        model_conf={"ctc_weight": 1.0, "span_weight": 1.0},
         task_weights=ONLY | {task: 1.0},
         retrieval_conf={"top": 1, "threshold": 0.0},
     )
@@ -143,7 +150,7 @@ def test_padding_and_batching_do_not_change_the_loss(task, make_model, make_batc
         word = lists[row].words[found.index[row, 0]]
         kept = [word] if word in batch["keywords"][row] else []
         tokens.append(len(model.prompts.answer_ids(task, "en", text, kept)))
-    for name in ("loss_llm", "loss_ctc"):
+    for name in ("loss_llm", "loss_ctc", "loss_span"):
         mean = sum(n * each[name] for n, each in zip(tokens, singles, strict=True)) / sum(tokens)
         torch.testing.assert_close(mean, stats[name], rtol=1e-3, atol=1e-4)
 

@@ -41,7 +41,12 @@ def test_the_fit_goes_into_the_model_directory(small_model_dir, speech_dir, tmp_
 def test_without_a_ctc_head_the_sounds_of_transcripts_count(
     make_model, small_model_dir, speech_dir, tmp_path, capsys
 ):
-    changes = {"ctc": None, "audio_adaptor": "LinearProjection", "audio_adaptor_conf": None}
+    changes = {
+        "ctc": None,
+        "span_head": None,
+        "audio_adaptor": "LinearProjection",
+        "audio_adaptor_conf": None,
+    }
     model, folder = make_model(**changes), tmp_path / "model"
     assert model.calibration == BY_SOUND
     config = yaml.safe_load((small_model_dir / "config.yaml").read_text()) | changes

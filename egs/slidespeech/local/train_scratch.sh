@@ -15,11 +15,14 @@ scratch=$data.scratch
 log "Stage 3: from nothing on $scratch_hours hours -> $exp/scratch"
 once "$scratch/train/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$scratch/train" --jobs "$jobs" \
   --split train --hours "$scratch_hours" --seed 100
+# The span head judges speech that the encoder was not trained on: there it hears as it does in use.
+once "$scratch/fresh/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$scratch/fresh" --jobs "$jobs" \
+  --split train --hours "$scratch_hours" --seed 101
 once "$scratch/dev/.made" "$PYTHON" -m funasr_sap.data.mini_corpus --output-dir "$scratch/dev" --jobs "$jobs" \
   --split dev --utterances 600 --seed 100
 once "$scratch/nonspeech/.made" "$PYTHON" -m funasr_sap.data.mini_corpus.nonspeech --output-dir "$scratch/nonspeech" \
   --clips 1400 --seed 1
-for set in train dev nonspeech; do
+for set in train fresh dev nonspeech; do
   biasing_list=()
   if [ -e "$scratch/$set/biasing_list" ]; then biasing_list=(++biasing_list="$scratch/$set/biasing_list"); fi
   once "$scratch/$set/.jsonl" "$PYTHON" "$tools"/scp2jsonl.py ++scp_file="$scratch/$set/wav.scp" \
@@ -29,12 +32,15 @@ done
 cat "$scratch/train.jsonl" "$scratch/nonspeech.jsonl" >"$scratch/all.jsonl"
 once "$exp/scratch/init/.prepared" "$PYTHON" -m funasr_sap.train.scratch --config "$conf/sap2_tiny.yaml" \
   --train "$scratch/train.jsonl" --output-dir "$exp/scratch/init"
-lists=(++train_data_set_list="$scratch/all.jsonl" ++valid_data_set_list="$scratch/dev.jsonl")
 before=()
-for step in ctc llm context; do
+for step in ctc llm context span; do
+  speech=$scratch/all.jsonl
+  if [ "$step" = span ]; then speech=$scratch/fresh.jsonl; fi
   once "$exp/scratch/$step/.trained" train "scratch/$step" "train_$step" ++model_directory="$exp/scratch/init" \
-    "${lists[@]}" "${before[@]}"
+    ++train_data_set_list="$speech" ++valid_data_set_list="$scratch/dev.jsonl" "${before[@]}"
   before=(++init_param="$exp/scratch/$step/model.pt")
 done
-once "$exp/scratch/sap2_tiny/.exported" "$PYTHON" "$tools"/export.py --model-dir "$exp/scratch/context" \
+once "$exp/scratch/span/.calibrated" "$PYTHON" "$tools"/calibrate.py --model-dir "$exp/scratch/span" \
+  --data-dir "$scratch/dev" --write
+once "$exp/scratch/sap2_tiny/.exported" "$PYTHON" "$tools"/export.py --model-dir "$exp/scratch/span" \
   --output-dir "$exp/scratch/sap2_tiny"

@@ -1,0 +1,98 @@
+"""The span head: whether a keyword is spoken, judged by the frames that its pieces are aligned with.
+
+Symbols:
+    B   utterances of a batch   T   encoder frames            E   encoder width   V   vocabulary
+    P   keywords to judge       L   pieces of the longest one  C   channels
+
+Masks are bool, True = valid.
+"""
+
+import torch
+from torch import nn
+
+from funasr_sap.context.retrieval import Evidence
+from funasr_sap.models.speech import BLANK, Speech
+
+LAYERS = 2
+LEAST = -8.0  # nats; what is worse than this is as bad as this
+NUM_PIECE_SCALARS, NUM_KEYWORD_SCALARS = 3, 6
+
+
+class SpanHead(nn.Module):
+    """Judge keywords by their alignments.
+
+    The CTC posteriors tell how likely a piece is in its frame, whatever the frame. The encoder's frame itself
+    says more: how the piece was heard, and what else it may have been. Each piece meets its frame, as in a
+    product of both; convolutions over the pieces look at neighbours, and their mean and maximum are read
+    together with the evidence that the alignment gives. The frames get no gradient from here.
+
+    Args:
+        encoder_dim: E.
+        hidden_dim: half of the channels, C / 2.
+    """
+
+    def __init__(self, encoder_dim: int, hidden_dim: int = 64):
+        super().__init__()
+        channels = 2 * hidden_dim
+        self.frame = nn.Linear(encoder_dim, hidden_dim)
+        self.piece = nn.Linear(encoder_dim, hidden_dim)
+        self.scalars = nn.Linear(NUM_PIECE_SCALARS, hidden_dim)
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(LAYERS))
+        self.layers = nn.ModuleList(nn.Conv1d(channels, channels, 3, padding=1) for _ in range(LAYERS))
+        self.hidden = nn.Linear(2 * channels + NUM_KEYWORD_SCALARS, hidden_dim)
+        self.output = nn.Linear(hidden_dim, 1)
+
+    def forward(self, speech: Speech, table: torch.Tensor, evidence: Evidence) -> torch.Tensor:
+        """Judge the keywords of a batch.
+
+        Args:
+            speech: the encoded batch, with CTC posteriors.
+            table: (V, E) the CTC head's row of each piece.
+            evidence: of P keywords an utterance.
+
+        Returns:
+            (B, P) log odds that a keyword is spoken, fp32.
+        """
+        dtype = self.output.weight.dtype
+        mask = torch.arange(evidence.ids.shape[2], device=table.device) < evidence.pieces[..., None]
+        ids = evidence.ids.clamp(min=0)
+        row = torch.arange(len(ids), device=table.device)[:, None, None]
+        frames = speech.frames.detach()[row, evidence.found.places].to(dtype)  # (B, P, L, E)
+        scalars = _piece_scalars(speech.log_probs, row, evidence.found, ids).to(dtype)
+        frame, piece = self.frame(frames), self.piece(table.detach().to(dtype)[ids])
+        met = nn.functional.gelu(frame + piece + self.scalars(scalars))
+        x = torch.cat([met, frame * piece], -1).flatten(0, 1)  # (B · P, L, C)
+        pooled = self._pool(x, mask.flatten(0, 1)[..., None]).unflatten(0, ids.shape[:2])
+        x = self.hidden(torch.cat([pooled, _keyword_scalars(evidence).to(dtype)], -1))
+        return self.output(nn.functional.gelu(x)).squeeze(-1).float()
+
+    def _pool(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Let pieces see their neighbours, then take their mean and their maximum: (B · P, 2 C)."""
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            seen = layer((norm(x) * mask).transpose(1, 2)).transpose(1, 2)
+            x = x + nn.functional.gelu(seen)
+        mean = (x * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return torch.cat([mean, x.masked_fill(~mask, LEAST).amax(1)], -1)
+
+
+def _piece_scalars(log_probs, row, found, ids) -> torch.Tensor:
+    """Say of each piece how likely it is in its frame, and the blank, and how long it lasts: (B, P, L, 3)."""
+    heard = log_probs[row, found.places, ids] - log_probs.amax(-1)[row, found.places]
+    silent = log_probs[row, found.places, BLANK].exp()
+    until = torch.cat([found.places[..., 1:], found.places[..., -1:]], -1)
+    lasts = (until - found.places).clamp(0, 10) / 4
+    return torch.stack([heard.clamp(min=LEAST) / 3, lasts, silent], -1)
+
+
+def _keyword_scalars(evidence: Evidence) -> torch.Tensor:
+    """Scale the evidence of the alignment to about unit range: (B, P, 6)."""
+    score, pieces = evidence.found.score, evidence.pieces
+    columns = (
+        (score / pieces.clamp(min=1)).clamp(min=LEAST) / 2,
+        score.clamp(min=3 * LEAST) / 8,
+        pieces / 4,
+        evidence.goes_on,
+        evidence.share.clamp(min=LEAST) / 4,
+        evidence.size.clamp(min=1).log10().expand_as(score) / 3,
+    )
+    return torch.stack([column.float() for column in columns], -1)

@@ -1,0 +1,112 @@
+"""B utterances, T frames, E encoder width, P keywords."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.calibration import Calibration
+from funasr_sap.models.losses import span_loss
+from funasr_sap.models.span_head import SpanHead
+
+
+@pytest.fixture
+def weighed(small_model, make_batch):
+    """``weighed(places)``: speech, lists and evidence of a batch of utterances."""
+
+    def weigh(places, padding=0, **changes):
+        batch = make_batch(places) | changes
+        speech = torch.nn.functional.pad(batch["speech"], (0, 0, 0, padding))
+        with torch.no_grad():
+            encoded = small_model.encode(speech, batch["speech_lengths"])
+            lists = [BiasingList(words, small_model.tokenizer) for words in batch["biasing_lists"]]
+            return encoded, lists, small_model.weigh(encoded, lists), batch
+
+    return weigh
+
+
+def by_word(lists, evidence, row):
+    """The head's log odds of an utterance's keywords, by their names."""
+    found = zip(evidence.index[row].tolist(), evidence.pieces[row].tolist(), strict=True)
+    return {
+        lists[row].words[place]: float(evidence.span[row, column])
+        for column, (place, pieces) in enumerate(found)
+        if pieces
+    }
+
+
+def test_padding_and_batching_change_nothing(weighed):
+    places = [7, 0, 2]
+    _, lists, evidence, batch = weighed(places, padding=11)
+    for row, place in enumerate(places):
+        _, own, alone, _ = weighed([place], biasing_lists=batch["biasing_lists"][row : row + 1])
+        assert by_word(lists, evidence, row) == pytest.approx(by_word(own, alone, 0), abs=1e-4)
+
+
+def test_the_head_alone_gets_gradients(small_model, weighed):
+    encoded, lists, evidence, batch = weighed([7, 0])
+    frames = encoded.frames.clone().requires_grad_()
+    table = small_model.ctc.ctc_lo.weight.detach().clone().requires_grad_()
+    torch.manual_seed(0)
+    head = SpanHead(frames.shape[-1], 8)
+    span = head(dataclasses.replace(encoded, frames=frames), table, evidence)
+    assert span.shape == evidence.index.shape and span.dtype == torch.float32
+    evidence = dataclasses.replace(evidence, span=span)
+    span_loss(small_model, evidence, lists, batch["keywords"]).backward()
+    assert frames.grad is None and table.grad is None
+    assert all(parameter.grad.abs().max() > 0 for parameter in head.parameters())
+
+
+def test_it_learns_what_is_spoken(small_model, weighed):
+    encoded, lists, evidence, batch = weighed([7, 0, 2])
+    torch.manual_seed(0)
+    head = SpanHead(encoded.frames.shape[-1], 8)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.02)
+    for _ in range(60):
+        evidence = dataclasses.replace(evidence, span=head(encoded, small_model.ctc.ctc_lo.weight, evidence))
+        loss = span_loss(small_model, evidence, lists, batch["keywords"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for row, keywords in enumerate(batch["keywords"]):
+        odds = by_word(lists, evidence, row)
+        assert keywords and all((value > 0) is (word in keywords) for word, value in odds.items())
+
+
+def test_what_is_spoken_counts_in_keywords_and_in_texts_whatever_its_capitals(small_model, weighed):
+    _, lists, evidence, _ = weighed([7])
+    sure = dataclasses.replace(evidence, span=torch.full_like(evidence.span, 20.0))
+    listed = lists[0].words
+    for spoken, wrong in (([], len(listed)), ([" ".join(listed).upper()], 0), (listed[:2], len(listed) - 2)):
+        loss = span_loss(small_model, sure, lists, [spoken])
+        assert loss.item() == pytest.approx(20.0 * wrong / len(listed), rel=1e-3, abs=1e-6)
+    part = listed[0][:-1]  # a word is spoken as a whole, or not
+    assert span_loss(small_model, sure, lists, [[part]]).item() == pytest.approx(20.0, rel=1e-3)
+
+
+def test_without_lists_the_loss_is_0_and_has_gradients(make_model, make_batch):
+    model = make_model(model_conf={"span_weight": 1.0, "llm_weight": 0.0}).train()
+    loss, stats, _ = model(**make_batch([7]) | {"biasing_lists": [[]]})
+    loss.backward()
+    assert loss.item() == 0 and stats["loss_span"] == 0
+    assert all(not parameter.grad.any() for parameter in model.span_head.parameters())
+
+
+def test_the_calibration_weighs_its_odds(small_model, weighed):
+    _, _, evidence, _ = weighed([7])
+    without, with_span = (evidence.log_odds(Calibration(span=weight)) for weight in (0.0, 0.5))
+    torch.testing.assert_close(with_span, without + 0.5 * evidence.span)
+    assert evidence.span.abs().max() > 0
+
+
+def test_half_precision_is_near(small_model, weighed):
+    encoded, _, evidence, _ = weighed([7, 0])
+    torch.manual_seed(0)
+    head = SpanHead(encoded.frames.shape[-1], 8)
+    table = small_model.ctc.ctc_lo.weight
+    exact = head(encoded, table, evidence)
+    for dtype in (torch.bfloat16, torch.float16):
+        near = head.to(dtype)(encoded, table, evidence)
+        assert near.dtype == torch.float32
+        torch.testing.assert_close(near, exact, atol=0.1, rtol=0.1)
