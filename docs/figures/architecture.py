@@ -82,7 +82,8 @@ def draw_speech(figure):
     figure.arrow((670, 405), (730, 405), colour=CTC)
     figure.box(730, 375, 180, 60, PLAIN, "timestamps")
     figure.arrow((560, 375), (560, 280), colour=CTC)
-    figure.text(546, 328, "acoustic evidence", "right")
+    figure.text(546, 341, "acoustic evidence,", "right")
+    figure.text(546, 315, "judged by the span head", "right")
 
 
 def draw_context(figure):
