@@ -13,7 +13,6 @@ from torch import nn
 from funasr_sap.context.retrieval import Evidence
 from funasr_sap.models.speech import BLANK, Speech
 
-LAYERS = 2
 LEAST = -8.0  # nats; what is worse than this is as bad as this
 NUM_PIECE_SCALARS, NUM_KEYWORD_SCALARS = 3, 6
 
@@ -37,8 +36,9 @@ class SpanHead(nn.Module):
         self.frame = nn.Linear(encoder_dim, hidden_dim)
         self.piece = nn.Linear(encoder_dim, hidden_dim)
         self.scalars = nn.Linear(NUM_PIECE_SCALARS, hidden_dim)
-        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(LAYERS))
-        self.layers = nn.ModuleList(nn.Conv1d(channels, channels, 3, padding=1) for _ in range(LAYERS))
+        # Not in a ModuleList: FSDP gathers the members of one as they run, and without lists these do not.
+        self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.layer1, self.layer2 = (nn.Conv1d(channels, channels, 3, padding=1) for _ in range(2))
         self.hidden = nn.Linear(2 * channels + NUM_KEYWORD_SCALARS, hidden_dim)
         self.output = nn.Linear(hidden_dim, 1)
 
@@ -68,7 +68,7 @@ class SpanHead(nn.Module):
 
     def _pool(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Let pieces see their neighbours, then take their mean and their maximum: (B · P, 2 C)."""
-        for norm, layer in zip(self.norms, self.layers, strict=True):
+        for norm, layer in ((self.norm1, self.layer1), (self.norm2, self.layer2)):
             seen = layer((norm(x) * mask).transpose(1, 2)).transpose(1, 2)
             x = x + nn.functional.gelu(seen)
         mean = (x * mask).sum(1) / mask.sum(1).clamp(min=1)

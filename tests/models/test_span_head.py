@@ -30,7 +30,7 @@ def by_word(lists, evidence, row):
     """The head's log odds of an utterance's keywords, by their names."""
     found = zip(evidence.index[row].tolist(), evidence.pieces[row].tolist(), strict=True)
     return {
-        lists[row].words[place]: float(evidence.span[row, column])
+        lists[row].words[place]: evidence.span[row, column].item()
         for column, (place, pieces) in enumerate(found)
         if pieces
     }
