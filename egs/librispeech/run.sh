@@ -95,7 +95,7 @@ if at 3 && [ -z "$model" ]; then
   if [ "$init" = scratch ]; then
     # shellcheck source=egs/slidespeech/local/train_scratch.sh
     . local/train_scratch.sh
-    start=$exp/scratch/span
+    start=$exp/scratch/sap2_tiny
   fi
   # The features of a real corpus, tens of gigabytes, are not kept in memory.
   large=()

@@ -40,7 +40,8 @@ for step in ctc llm context span; do
     ++train_data_set_list="$speech" ++valid_data_set_list="$scratch/dev.jsonl" "${before[@]}"
   before=(++init_param="$exp/scratch/$step/model.pt")
 done
-once "$exp/scratch/span/.calibrated" "$PYTHON" "$tools"/calibrate.py --model-dir "$exp/scratch/span" \
+# The last step's configuration trains the span head alone; that of the step before says what the model is.
+once "$exp/scratch/sap2_tiny/.exported" "$PYTHON" "$tools"/export.py --model-dir "$exp/scratch/context" \
+  --checkpoint ../span/model.pt --output-dir "$exp/scratch/sap2_tiny"
+once "$exp/scratch/sap2_tiny/.calibrated" "$PYTHON" "$tools"/calibrate.py --model-dir "$exp/scratch/sap2_tiny" \
   --data-dir "$scratch/dev" --write
-once "$exp/scratch/sap2_tiny/.exported" "$PYTHON" "$tools"/export.py --model-dir "$exp/scratch/span" \
-  --output-dir "$exp/scratch/sap2_tiny"
