@@ -91,10 +91,8 @@ def collect_evidence(
     spoken = []
     for place, (each, biasing_list) in enumerate(zip(heard, lists, strict=True)):
         found = weigh(each.speech, [biasing_list])
-        fields = {"score": found.found.score, "utterance": torch.tensor(place)}
-        for name, parts in columns.items():
-            field = fields[name] if name in fields else getattr(found, name)
-            parts.append(field.expand(found.index.shape).flatten().cpu().numpy())
+        for name, column in {**found.columns(), "utterance": torch.tensor(place)}.items():
+            columns[name].append(column.expand(found.index.shape).flatten().cpu().numpy())
         true = {*each.keywords, *spoken_phrases([each.text], longest)}
         spoken.append([biasing_list.words[position] in true for position in found.index[0].tolist()])
     return {name: np.concatenate(parts) for name, parts in columns.items()}, np.concatenate(spoken)

@@ -72,44 +72,15 @@ class Evidence:
     size: torch.Tensor
     span: torch.Tensor
 
+    def columns(self) -> dict[str, torch.Tensor]:
+        """Name what a calibration weighs, each (B, P), or (B, 1) for ``size``."""
+        own = {name: getattr(self, name) for name in Calibration.SIGNS if name != "score"}
+        return {"score": self.found.score, **own}
+
     def log_odds(self, calibration: Calibration) -> torch.Tensor:
         """Weigh it all: (B, P) log odds that a keyword is spoken, ``IMPOSSIBLE`` where there is none."""
-        names = ("goes_on", "share", "size", "span")
-        odds = calibration.log_odds(
-            score=self.found.score, pieces=self.pieces, **{name: getattr(self, name) for name in names}
-        )
+        odds = calibration.log_odds(**self.columns())
         return torch.where(self.pieces > 0, odds, odds.clamp(max=0) + IMPOSSIBLE)
-
-
-def retrieve(
-    log_probs: torch.Tensor,
-    frame_mask: torch.Tensor,
-    lists: list[BiasingList],
-    word_start: torch.Tensor,
-    *,
-    top: int,
-    threshold: float,
-    calibration: Calibration,
-    blank: int = 0,
-) -> Shortlist:
-    """Rank biasing lists by the probability that each keyword is spoken, and cut them.
-
-    Args:
-        log_probs: (B, T, V) CTC log posteriors.
-        frame_mask: (B, T) bool.
-        lists: B biasing lists, at least one keyword in all.
-        word_start: (V,) bool, True = the piece begins a word.
-        top: keywords kept at most, K.
-        threshold: least confidence.
-        calibration: from evidence to probability.
-        blank: the CTC blank's id.
-
-    Returns:
-        The shortlist, of ``min(top, N)`` columns.
-    """
-    pool, reward = max(top, POOL), calibration.reward
-    evidence = weigh_lists(log_probs, frame_mask, lists, word_start, pool=pool, reward=reward, blank=blank)
-    return cut(evidence, top, threshold, calibration)
 
 
 def retrieve_by_sound(
@@ -151,11 +122,16 @@ def weigh_lists(
     reward: float,
     blank: int = 0,
 ) -> Evidence:
-    """Collect the evidence of the best keywords of biasing lists; for the arguments see ``retrieve``.
+    """Collect the evidence of the best keywords of biasing lists.
 
     Args:
+        log_probs: (B, T, V) CTC log posteriors.
+        frame_mask: (B, T) bool.
+        lists: B biasing lists, at least one keyword in all.
+        word_start: (V,) bool, True = the piece begins a word.
         pool: keywords to find, P.
         reward: nats that an aligned piece is worth; the best have the highest score with it.
+        blank: the CTC blank's id.
     """
     speech, options = (log_probs, frame_mask), {"pool": pool, "reward": reward, "blank": blank}
     if max(map(len, lists)) < INDEXED_FROM:
@@ -197,7 +173,17 @@ def weigh_keywords(
 
 
 def cut(evidence: Evidence, top: int, threshold: float, calibration: Calibration) -> Shortlist:
-    """Keep the most probable keywords; for the arguments see ``retrieve``."""
+    """Keep the most probable keywords.
+
+    Args:
+        evidence: of P keywords an utterance.
+        top: keywords kept at most, K.
+        threshold: least confidence.
+        calibration: from evidence to probability.
+
+    Returns:
+        The shortlist, of ``min(top, P)`` columns.
+    """
     odds = evidence.log_odds(calibration)
     odds, best = odds.topk(min(top, odds.shape[1]), dim=1)
     fields = evidence.index, evidence.pieces, evidence.goes_on

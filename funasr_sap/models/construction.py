@@ -22,6 +22,7 @@ from funasr_sap.models.span_head import SpanHead
 
 # In the order in which they are built: random weights depend on it.
 PARTS = ("audio_encoder", "ctc", "llm", "audio_adaptor", "context_pooling", "span_head")
+HEADS = {"ctc": "CTC head", "span_head": "span head"}  # parts that a model can do without
 BACKBONE_PARTS = ("audio_encoder", "audio_adaptor", "llm")
 
 
@@ -58,11 +59,15 @@ class Blueprint:
         self.encoder_dim = encoder.output_size()
         return encoder
 
+    def _has(self, part: str, name: str) -> bool:
+        """Tell whether a part that only one class can be is wanted."""
+        if self.names[part] not in (None, name):
+            raise ConfigError(f"{part}: expected {name}, or null for none, got {self.names[part]!r}")
+        return self.names[part] is not None
+
     def _build_ctc(self, conf):
-        if self.names["ctc"] is None:
+        if not self._has("ctc", "CTC"):
             return None
-        if self.names["ctc"] != "CTC":
-            raise ConfigError(f"ctc: expected CTC, or null for none, got {self.names['ctc']!r}")
         return build("ctc_conf", CTC, conf, odim=self.vocab_size, encoder_output_size=self.encoder_dim)
 
     def _build_llm(self, conf):
@@ -89,12 +94,8 @@ class Blueprint:
         return build("context_pooling_conf", SpeechDrivenPooling, conf, dim=self.llm_dim)
 
     def _build_span_head(self, conf):
-        if self.names["span_head"] is None:
+        if not self._has("span_head", "SpanHead"):
             return None
-        if self.names["span_head"] != "SpanHead":
-            raise ConfigError(
-                f"span_head: expected SpanHead, or null for none, got {self.names['span_head']!r}"
-            )
         if self.names["ctc"] is None:
             raise ConfigError("span_head: SpanHead reads the CTC head's alignments; ctc is null")
         return build("span_head_conf", SpanHead, conf, encoder_dim=self.encoder_dim)

@@ -59,8 +59,12 @@ MODEL_KEYS = (
 WEIGHTS = {"funasr": "model.pt", "hf": "model.safetensors"}
 NO_CTC = "ctc"  # null is a value here: no CTC head
 PART_SECTIONS = (
-    *("audio_encoder_conf", "audio_adaptor_conf", "llm_conf", "ctc_conf"),
-    *("context_pooling_conf", "span_head_conf"),
+    "audio_encoder_conf",
+    "audio_adaptor_conf",
+    "llm_conf",
+    "ctc_conf",
+    "context_pooling_conf",
+    "span_head_conf",
 )
 
 

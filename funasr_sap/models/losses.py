@@ -8,6 +8,7 @@ from torch import nn
 from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text
 from funasr_sap.context.prompts import IGNORE
 from funasr_sap.context.retrieval import Evidence, Shortlist
+from funasr_sap.models.repair import has_keyword
 from funasr_sap.models.speech import BLANK, Speech
 
 
@@ -109,10 +110,10 @@ def span_loss(
     index, found = evidence.index.tolist(), evidence.pieces > 0
     truth = torch.zeros_like(evidence.span)
     for row, texts in enumerate(spoken):
-        texts = [f" {clean_keyword(text)} ".casefold() for text in texts]
+        texts = [clean_keyword(text).split() for text in texts]
         for column in found[row].nonzero().flatten().tolist():
-            word = f" {lists[row].words[index[row][column]]} ".casefold()
-            truth[row, column] = any(word in text for text in texts)
+            word = lists[row].words[index[row][column]]
+            truth[row, column] = any(has_keyword(words, word) for words in texts)
     losses = nn.functional.binary_cross_entropy_with_logits(evidence.span, truth, reduction="none")
     losses = (losses * found).sum(1) / found.sum(1).clamp(min=1)
     return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()

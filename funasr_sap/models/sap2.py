@@ -136,16 +136,13 @@ class SAP2(nn.Module):
 
     def _build(self, blueprint, sources, specaug, specaug_conf) -> None:
         """Build the parts, what goes with the tokenizer, and what masks features."""
-        if self.ctc_weight > 0 and blueprint.names["ctc"] is None:
-            raise ConfigError(
-                f"model_conf.ctc_weight: got {self.ctc_weight}, but this model has no CTC head (ctc: null); "
-                "pass ++model_conf.ctc_weight=0"
-            )
-        if self.span_weight > 0 and blueprint.names["span_head"] is None:
-            raise ConfigError(
-                f"model_conf.span_weight: got {self.span_weight}, but this model has no span head; pass "
-                "++span_head=SpanHead, or ++model_conf.span_weight=0"
-            )
+        losses = ("ctc_weight", self.ctc_weight, "ctc"), ("span_weight", self.span_weight, "span_head")
+        for key, weight, part in losses:
+            if weight > 0 and blueprint.names[part] is None:
+                raise ConfigError(
+                    f"model_conf.{key}: got {weight}, but this model has no {construction.HEADS[part]} "
+                    f"({part}: null); pass ++model_conf.{key}=0"
+                )
         self.from_backbone = construction.assemble(self, blueprint, sources, self.ignore_init_mismatch)
         own = [part for part in construction.PARTS if getattr(self, part) is not None]
         self.frozen = [part for part in own if blueprint.options[part].is_frozen]
@@ -286,6 +283,7 @@ class SAP2(nn.Module):
             span = self.span_head(speech, self.ctc.ctc_lo.weight, evidence)
         return dataclasses.replace(evidence, span=span)
 
+    @torch.no_grad()
     def retrieve(
         self, speech: Speech, lists: list[BiasingList], top=None, threshold=None
     ) -> Shortlist | None:

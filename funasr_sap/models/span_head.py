@@ -72,7 +72,8 @@ class SpanHead(nn.Module):
             seen = layer((norm(x) * mask).transpose(1, 2)).transpose(1, 2)
             x = x + nn.functional.gelu(seen)
         mean = (x * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return torch.cat([mean, x.masked_fill(~mask, LEAST).amax(1)], -1)
+        most = x.masked_fill(~mask, float("-inf")).amax(1)
+        return torch.cat([mean, most.masked_fill(~mask.any(1), 0)], -1)  # 0: no keyword here
 
 
 def _piece_scalars(log_probs, row, found, ids) -> torch.Tensor:

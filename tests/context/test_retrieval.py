@@ -9,7 +9,7 @@ from funasr_sap.context import retrieval
 from funasr_sap.context.alignment import IMPOSSIBLE, Alignment
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.keyword_index import KeywordIndex
-from funasr_sap.context.retrieval import evidence_features, retrieve, weigh_keywords, weigh_lists
+from funasr_sap.context.retrieval import POOL, cut, evidence_features, weigh_keywords, weigh_lists
 from funasr_sap.errors import ConfigError
 
 BLANK = 0
@@ -54,16 +54,11 @@ def full(log_probs):
 
 def shortlist(*lists, log_probs=None, frame_mask=None, top=5, threshold=0.0):
     log_probs = sharp_log_probs(PATH) if log_probs is None else log_probs
-    return retrieve(
-        log_probs,
-        full(log_probs) if frame_mask is None else frame_mask,
-        [PieceList(each) for each in lists],
-        WORD_START,
-        top=top,
-        threshold=threshold,
-        calibration=Calibration(),
-        blank=BLANK,
-    )
+    frame_mask = full(log_probs) if frame_mask is None else frame_mask
+    calibration, lists = Calibration(), [PieceList(each) for each in lists]
+    options = {"pool": max(top, POOL), "reward": calibration.reward, "blank": BLANK}
+    evidence = weigh_lists(log_probs, frame_mask, lists, WORD_START, **options)
+    return cut(evidence, top, threshold, calibration)
 
 
 def by_index(found, field):

@@ -195,7 +195,7 @@ def test_only_the_rows_of_added_tags_train_in_a_frozen_llm(make_model, make_batc
         ({"span_head": "GRU"}, "span_head: expected SpanHead, or null for none, got 'GRU'"),
         (
             {"span_head": None, "span_weight": 0.5},
-            r"span_weight: got 0.5, .* no span head; pass \+\+span_head=SpanHead",
+            r"model_conf.span_weight: got 0.5, .* no span head .*; pass \+\+model_conf.span_weight=0",
         ),
         ({"compressor_hidden_size": 4096}, "got 4096, expected the LLM's width, 32"),
         (
