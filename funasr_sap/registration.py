@@ -13,6 +13,7 @@ def register() -> None:
     import funasr_sap.data.dataset
     import funasr_sap.models.adaptor
     import funasr_sap.models.encoders
+    import funasr_sap.models.filter_augment
     import funasr_sap.models.frontend
     import funasr_sap.models.sap2  # noqa: F401  (importing them registers the classes)
 

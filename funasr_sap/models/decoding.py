@@ -9,6 +9,7 @@ from funasr_sap.context.biasing_list import BiasingList, encode_keyword
 from funasr_sap.context.retrieval import check_threshold
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.guards import Guards
+from funasr_sap.models.letters import spell, step_mask
 from funasr_sap.models.prompt_room import answer_limits, check_room
 from funasr_sap.models.speech import BLANK
 from funasr_sap.models.timestamps import WORD, log_likelihood, word_timestamps
@@ -111,6 +112,7 @@ def decode(
         columns = _prune(model, encoded, lists, shortlist, columns, options)
     transcribe = _transcribe_safely if options.use_llm else _transcribe_by_ctc
     drafts = transcribe(model, encoded, lists, shortlist, columns, options)
+    letters = model.hear_letters(encoded)
     hypotheses = []
     for row, (texts, wanted, refused) in enumerate(drafts):
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
@@ -118,7 +120,10 @@ def decode(
         likelihood = _likelihood(model, encoded, row)
         if options.repair:
             texts = [model.repair(text, words, scores, likelihood) for text in texts]
-        text = texts[0] if len(texts) == 1 else model.rescoring(texts, words, scores, likelihood)
+        text = texts[0]
+        if len(texts) > 1:
+            likelihood = _with_letters(likelihood, letters, encoded, row)
+            text = model.rescoring(texts, words, scores, likelihood)
         times = _timestamps(model, encoded, row, text, options.frame_ms)
         hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
     return hypotheses
@@ -307,6 +312,14 @@ def _likelihood(model, encoded, row):
     return lambda words: log_likelihood(
         log_probs, [piece for word in words for piece in encode_keyword(model.tokenizer, word)]
     )
+
+
+def _with_letters(likelihood, letters, encoded, row):
+    """Take the mean of the scores by the CTC head and by the letter head, if there is one."""
+    if letters is None:
+        return likelihood
+    heard = letters[row][step_mask(encoded.frame_mask)[row]]
+    return lambda words: (likelihood(words) + log_likelihood(heard, spell(" ".join(words)))) / 2
 
 
 def _timestamps(model, encoded, row, text, frame_ms):

@@ -8,8 +8,11 @@ from torch import nn
 from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text
 from funasr_sap.context.prompts import IGNORE
 from funasr_sap.context.retrieval import Evidence, Shortlist
+from funasr_sap.models.letters import spell, step_mask
 from funasr_sap.models.repair import has_keyword
 from funasr_sap.models.speech import BLANK, Speech
+
+LETTER_WEIGHT = 0.1  # of a letter's loss beside a keyword's, which is far smaller
 
 
 def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -21,19 +24,44 @@ def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | No
         texts: B transcripts.
         weights: (B,) how much each utterance counts; None = all alike.
     """
-    device = speech.log_probs.device
-    targets = [torch.tensor(encode_text(model.tokenizer, text), dtype=torch.long) for text in texts]
-    lengths = torch.tensor([len(target) for target in targets], device=device)
+    targets = [encode_text(model.tokenizer, text) for text in texts]
+    return _mean(_ctc_losses(speech.log_probs, speech.frame_mask, targets), weights)
+
+
+def letter_loss(
+    evidence: Evidence | None, speech: Speech, texts: list[str], weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Compute the letter head's CTC loss a letter, averaged over the batch; 0 where all lists are empty.
+
+    Args:
+        evidence: with the posteriors of its letters.
+        speech: B utterances.
+        texts: B transcripts.
+        weights: (B,) how much each utterance counts; None = all alike.
+    """
+    if evidence is None:
+        return speech.frames.new_zeros(())
+    mask = step_mask(speech.frame_mask)
+    return _mean(_ctc_losses(evidence.letters, mask, [spell(text) for text in texts]), weights)
+
+
+def _ctc_losses(log_probs, mask, targets: list[list[int]]) -> torch.Tensor:
+    """Compute the CTC loss a symbol of each utterance: (B,)."""
+    lengths = torch.tensor([len(target) for target in targets], device=log_probs.device)
     losses = nn.functional.ctc_loss(
-        speech.log_probs.transpose(0, 1).float(),
-        torch.cat(targets).to(device),
-        speech.frame_mask.sum(1),
+        log_probs.transpose(0, 1).float(),
+        torch.tensor([symbol for target in targets for symbol in target], dtype=torch.long).to(lengths),
+        mask.sum(1),
         lengths,
         blank=BLANK,
         reduction="none",
         zero_infinity=True,
     )
-    losses = losses / lengths.clamp(min=1)
+    return losses / lengths.clamp(min=1)
+
+
+def _mean(losses: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """Average (B,) losses by their weights; None = all alike."""
     return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
 
 
@@ -115,8 +143,7 @@ def span_loss(
             word = lists[row].words[index[row][column]]
             truth[row, column] = any(has_keyword(words, word) for words in texts)
     losses = nn.functional.binary_cross_entropy_with_logits(evidence.span, truth, reduction="none")
-    losses = (losses * found).sum(1) / found.sum(1).clamp(min=1)
-    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+    return _mean((losses * found).sum(1) / found.sum(1).clamp(min=1), weights)
 
 
 def _shuffled_columns(shortlist: Shortlist | None, rngs: list) -> list[list[int]]:

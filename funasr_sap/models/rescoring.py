@@ -11,8 +11,9 @@ class Rescoring:
     """How transcripts of one utterance, with keywords and without, are weighed against each other.
 
     The LLM reads less carefully where it is given keywords, and misspells rare words where it is not. A
-    transcript is worth the log likelihood of its words by the CTC head, and for each kept keyword in it
-    ``margin`` + ``slope`` · log odds of the keyword's confidence.
+    transcript is worth the log likelihood of its words by the CTC head (with a span head, the mean of this
+    and of the letter head's), and for each kept keyword in it ``margin`` + ``slope`` · log odds of the
+    keyword's confidence.
 
     Attributes:
         margin: nats that a keyword with even odds is worth.
@@ -35,7 +36,7 @@ class Rescoring:
             texts: the transcripts; words between spaces.
             keywords: the kept keywords.
             scores: their confidence.
-            likelihood: gives the log likelihood of words by the CTC head, in nats.
+            likelihood: gives the log likelihood of words, in nats.
         """
 
         def worth(text: str) -> float:

@@ -37,7 +37,8 @@ from funasr_sap.models.builder import build, check_keys, check_model_keys
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
 from funasr_sap.models.first_pass import first_transcripts, on_device
 from funasr_sap.models.guards import Guards
-from funasr_sap.models.losses import ctc_loss, llm_loss, span_loss
+from funasr_sap.models.letters import spell_pieces
+from funasr_sap.models.losses import LETTER_WEIGHT, ctc_loss, letter_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.parts import parameter_table
 from funasr_sap.models.repair import Repair
@@ -150,6 +151,8 @@ class SAP2(nn.Module):
         tokens = self.tokenizer.convert_ids_to_tokens(range(blueprint.vocab_size))
         word_start = [str(token).startswith(("Ġ", "▁")) for token in tokens]
         self.register_buffer("word_start", torch.tensor(word_start), persistent=False)
+        if self.span_head is not None:
+            self.register_buffer("spelling", spell_pieces([str(token) for token in tokens]), persistent=False)
         self.new_tokens = None
         if self.added_ids:
             self.new_tokens = NewTokens(self.added_ids, blueprint.llm_dim)
@@ -280,8 +283,8 @@ class SAP2(nn.Module):
         if self.span_head is None:
             return evidence
         with self._exact(speech.frames.device):
-            span = self.span_head(speech, self.ctc.ctc_lo.weight, evidence)
-        return dataclasses.replace(evidence, span=span)
+            span, letters = self.span_head(speech, self.ctc.ctc_lo.weight, self.spelling, evidence)
+        return dataclasses.replace(evidence, span=span, letters=letters)
 
     @torch.no_grad()
     def retrieve(
@@ -305,6 +308,14 @@ class SAP2(nn.Module):
         top = self.top if top is None else top
         threshold = self.threshold if threshold is None else threshold
         return on_device(cut(evidence, top, threshold, self.calibration), speech.audio.device)
+
+    @torch.no_grad()
+    def hear_letters(self, speech: Speech) -> torch.Tensor | None:
+        """Spell a batch by the span head's letter head: (B, 2 T, A) log posteriors; None without one."""
+        if self.span_head is None:
+            return None
+        with self._exact(speech.frames.device):
+            return self.span_head.letters(speech.frames, speech.frame_mask)
 
     def embed_context(
         self,
@@ -407,7 +418,8 @@ class SAP2(nn.Module):
         if self.span_weight > 0:
             spoken = [[*words, *pair] for words, *pair in zip(keywords, texts, ctc_texts, strict=True)]
             stats["loss_span"] = span_loss(self, evidence, lists, spoken, tokens)
-            loss = loss + self.span_weight * stats["loss_span"]
+            stats["loss_letters"] = letter_loss(evidence, encoded, ctc_texts, tokens)
+            loss = loss + self.span_weight * (stats["loss_span"] + LETTER_WEIGHT * stats["loss_letters"])
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
         weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()
         return loss, stats, weight

@@ -2,7 +2,7 @@
 
 Symbols:
     B   utterances of a batch   T   encoder frames            E   encoder width   V   vocabulary
-    P   keywords to judge       L   pieces of the longest one  C   channels
+    P   keywords to judge       L   pieces of the longest one  C   channels   M   letters of a piece
 
 Masks are bool, True = valid.
 """
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from funasr_sap.context.retrieval import Evidence
+from funasr_sap.models.letters import NUM_SCALARS, LetterHead, letter_scalars
 from funasr_sap.models.speech import BLANK, Speech
 
 LEAST = -8.0  # nats; what is worse than this is as bad as this
@@ -23,14 +24,16 @@ class SpanHead(nn.Module):
     The CTC posteriors tell how likely a piece is in its frame, whatever the frame. The encoder's frame itself
     says more: how the piece was heard, and what else it may have been. Each piece meets its frame, as in a
     product of both; convolutions over the pieces look at neighbours, and their mean and maximum are read
-    together with the evidence that the alignment gives. The frames get no gradient from here.
+    together with the evidence that the alignment gives, and with what a letter head has heard. The frames
+    get no gradient from here.
 
     Args:
         encoder_dim: E.
         hidden_dim: half of the channels, C / 2.
+        letter_dim: channels of the letter head.
     """
 
-    def __init__(self, encoder_dim: int, hidden_dim: int = 64):
+    def __init__(self, encoder_dim: int, hidden_dim: int = 64, letter_dim: int = 128):
         super().__init__()
         channels = 2 * hidden_dim
         self.frame = nn.Linear(encoder_dim, hidden_dim)
@@ -39,19 +42,24 @@ class SpanHead(nn.Module):
         # Not in a ModuleList: FSDP gathers the members of one as they run, and without lists these do not.
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.layer1, self.layer2 = (nn.Conv1d(channels, channels, 3, padding=1) for _ in range(2))
-        self.hidden = nn.Linear(2 * channels + NUM_KEYWORD_SCALARS, hidden_dim)
+        self.letters = LetterHead(encoder_dim, letter_dim)
+        self.hidden = nn.Linear(2 * channels + NUM_KEYWORD_SCALARS + NUM_SCALARS, hidden_dim)
         self.output = nn.Linear(hidden_dim, 1)
 
-    def forward(self, speech: Speech, table: torch.Tensor, evidence: Evidence) -> torch.Tensor:
+    def forward(
+        self, speech: Speech, table: torch.Tensor, spelling: torch.Tensor, evidence: Evidence
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Judge the keywords of a batch.
 
         Args:
             speech: the encoded batch, with CTC posteriors.
             table: (V, E) the CTC head's row of each piece.
+            spelling: (V, M) the letters of each piece; see ``spell_pieces``.
             evidence: of P keywords an utterance.
 
         Returns:
-            (B, P) log odds that a keyword is spoken, fp32.
+            span: (B, P) log odds that a keyword is spoken, fp32.
+            letters: (B, 2 T, A) log posteriors of the letter head, fp32.
         """
         dtype = self.output.weight.dtype
         mask = torch.arange(evidence.ids.shape[2], device=table.device) < evidence.pieces[..., None]
@@ -63,8 +71,10 @@ class SpanHead(nn.Module):
         met = nn.functional.gelu(frame + piece + self.scalars(scalars))
         x = torch.cat([met, frame * piece], -1).flatten(0, 1)  # (B · P, L, C)
         pooled = self._pool(x, mask.flatten(0, 1)[..., None]).unflatten(0, ids.shape[:2])
-        x = self.hidden(torch.cat([pooled, _keyword_scalars(evidence).to(dtype)], -1))
-        return self.output(nn.functional.gelu(x)).squeeze(-1).float()
+        letters = self.letters(speech.frames, speech.frame_mask)
+        spelt = letter_scalars(letters, speech.frame_mask, spelling, ids, mask)
+        x = self.hidden(torch.cat([pooled, _keyword_scalars(evidence).to(dtype), spelt.to(dtype)], -1))
+        return self.output(nn.functional.gelu(x)).squeeze(-1).float(), letters
 
     def _pool(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Let pieces see their neighbours, then take their mean and their maximum: (B · P, 2 C)."""

@@ -7,7 +7,7 @@ import torch
 
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
-from funasr_sap.models.losses import span_loss
+from funasr_sap.models.losses import letter_loss, span_loss
 from funasr_sap.models.span_head import SpanHead
 
 
@@ -24,6 +24,12 @@ def weighed(small_model, make_batch):
             return encoded, lists, small_model.weigh(encoded, lists), batch
 
     return weigh
+
+
+def judge(head, speech, table, spelling, evidence):
+    """The evidence with the judgement of another head."""
+    span, letters = head(speech, table, spelling, evidence)
+    return dataclasses.replace(evidence, span=span, letters=letters)
 
 
 def by_word(lists, evidence, row):
@@ -50,10 +56,10 @@ def test_the_head_alone_gets_gradients(small_model, weighed):
     table = small_model.ctc.ctc_lo.weight.detach().clone().requires_grad_()
     torch.manual_seed(0)
     head = SpanHead(frames.shape[-1], 8)
-    span = head(dataclasses.replace(encoded, frames=frames), table, evidence)
-    assert span.shape == evidence.index.shape and span.dtype == torch.float32
-    evidence = dataclasses.replace(evidence, span=span)
-    span_loss(small_model, evidence, lists, batch["keywords"]).backward()
+    evidence = judge(head, dataclasses.replace(encoded, frames=frames), table, small_model.spelling, evidence)
+    assert evidence.span.shape == evidence.index.shape and evidence.span.dtype == torch.float32
+    loss = span_loss(small_model, evidence, lists, batch["keywords"])
+    (loss + letter_loss(evidence, encoded, batch["texts"])).backward()
     assert frames.grad is None and table.grad is None
     assert all(parameter.grad.abs().max() > 0 for parameter in head.parameters())
 
@@ -64,7 +70,8 @@ def test_it_learns_what_is_spoken(small_model, weighed):
     head = SpanHead(encoded.frames.shape[-1], 8)
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.02)
     for _ in range(60):
-        evidence = dataclasses.replace(evidence, span=head(encoded, small_model.ctc.ctc_lo.weight, evidence))
+        tables = small_model.ctc.ctc_lo.weight, small_model.spelling
+        evidence = judge(head, encoded, *tables, evidence)
         loss = span_loss(small_model, evidence, lists, batch["keywords"])
         optimizer.zero_grad()
         loss.backward()
@@ -72,6 +79,26 @@ def test_it_learns_what_is_spoken(small_model, weighed):
     for row, keywords in enumerate(batch["keywords"]):
         odds = by_word(lists, evidence, row)
         assert keywords and all((value > 0) is (word in keywords) for word, value in odds.items())
+
+
+def test_letters_are_learnt_from_the_transcripts(small_model, weighed):
+    encoded, _, evidence, batch = weighed([7, 0])
+    torch.manual_seed(0)
+    head = SpanHead(encoded.frames.shape[-1], 8, 16)
+    optimizer = torch.optim.AdamW(head.letters.parameters(), lr=0.02)
+    tables, losses = (small_model.ctc.ctc_lo.weight, small_model.spelling), []
+    for _ in range(40):
+        loss = letter_loss(judge(head, encoded, *tables, evidence), encoded, batch["ctc_texts"])
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] < 0.7 * losses[0]
+    weights = torch.tensor([1.0, 0.0])
+    judged = judge(head, encoded, *tables, evidence)
+    both = letter_loss(judged, encoded, batch["ctc_texts"])
+    first, second = (letter_loss(judged, encoded, batch["ctc_texts"], w) for w in (weights, 1 - weights))
+    torch.testing.assert_close(both, (first + second) / 2)
 
 
 def test_what_is_spoken_counts_in_keywords_and_in_texts_whatever_its_capitals(small_model, weighed):
@@ -89,7 +116,7 @@ def test_without_lists_the_loss_is_0_and_has_gradients(make_model, make_batch):
     model = make_model(model_conf={"span_weight": 1.0, "llm_weight": 0.0}).train()
     loss, stats, _ = model(**make_batch([7]) | {"biasing_lists": [[]]})
     loss.backward()
-    assert loss.item() == 0 and stats["loss_span"] == 0
+    assert loss.item() == 0 and stats["loss_span"] == 0 and stats["loss_letters"] == 0
     assert all(not parameter.grad.any() for parameter in model.span_head.parameters())
 
 
@@ -104,9 +131,9 @@ def test_half_precision_is_near(small_model, weighed):
     encoded, _, evidence, _ = weighed([7, 0])
     torch.manual_seed(0)
     head = SpanHead(encoded.frames.shape[-1], 8)
-    table = small_model.ctc.ctc_lo.weight
-    exact = head(encoded, table, evidence)
+    tables = small_model.ctc.ctc_lo.weight, small_model.spelling
+    exact, _ = head(encoded, *tables, evidence)
     for dtype in (torch.bfloat16, torch.float16):
-        near = head.to(dtype)(encoded, table, evidence)
+        near, _ = head.to(dtype)(encoded, *tables, evidence)
         assert near.dtype == torch.float32
         torch.testing.assert_close(near, exact, atol=0.1, rtol=0.1)
