@@ -5,8 +5,17 @@ import torch
 
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.errors import ConfigError
-from funasr_sap.models.decoding import PRUNE_MODES, DecodingOptions, _named, decode, restore_spelling
+from funasr_sap.models.decoding import (
+    PRUNE_MODES,
+    DecodingOptions,
+    _named,
+    _with_letters,
+    decode,
+    restore_spelling,
+)
 from funasr_sap.models.guards import Guards
+from funasr_sap.models.letters import spell, step_mask
+from funasr_sap.models.timestamps import log_likelihood
 
 DISTRACTORS = ["photosynthesis", "xylem", "tumbleweed", "connotes"]
 
@@ -269,3 +278,23 @@ def test_bad_options():
         DecodingOptions(prune="best")
     with pytest.raises(ConfigError, match=r"top: expected .* got 0"):
         DecodingOptions(top=0)
+
+
+def test_transcripts_are_scored_by_letters_as_well(small_model, make_batch):
+    batch = make_batch([7, 0])
+    with torch.no_grad():
+        encoded = small_model.encode(batch["speech"], batch["speech_lengths"])
+        letters = small_model.hear_letters(encoded)
+    for row in range(2):
+        heard = letters[row][step_mask(encoded.frame_mask)[row]]
+        score = _with_letters(lambda words: -4.0, letters, encoded, row)
+        for text in ("two words", "xylem", ""):
+            expected = (log_likelihood(heard, spell(text)) - 4.0) / 2
+            assert score(text.split()) == pytest.approx(expected) and expected < -2
+
+
+def test_without_a_letter_head_the_score_is_the_ctc_heads(make_model, make_batch):
+    model, batch = make_model(span_head=None, span_head_conf=None), make_batch([7])
+    encoded = model.encode(batch["speech"], batch["speech_lengths"])
+    assert model.hear_letters(encoded) is None
+    assert _with_letters(len, None, encoded, 0) is len
