@@ -8,6 +8,7 @@ import torch
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import IGNORE
+from funasr_sap.models.losses import LETTER_WEIGHT
 
 PARTS = {"audio_encoder", "ctc", "audio_adaptor", "llm", "evidence", "span_head"}
 PLACES = [7, 0, 2]  # short, middle, long
@@ -37,10 +38,10 @@ def spy(monkeypatch):
         ({"ctc_weight": 0.3, "llm_weight": 1.0}, {"loss", "loss_ctc", "loss_llm", "acc"}),
         ({"ctc_weight": 1.0, "llm_weight": 0.0}, {"loss", "loss_ctc"}),
         ({"ctc_weight": 0.0, "llm_weight": 0.5}, {"loss", "loss_llm", "acc"}),
-        ({"ctc_weight": 0.0, "llm_weight": 0.0, "span_weight": 0.5}, {"loss", "loss_span"}),
+        ({"ctc_weight": 0.0, "llm_weight": 0.0, "span_weight": 0.5}, {"loss", "loss_span", "loss_letters"}),
         (
             {"ctc_weight": 0.3, "llm_weight": 1.0, "span_weight": 0.5},
-            {"loss", "loss_ctc", "loss_llm", "loss_span", "acc"},
+            {"loss", "loss_ctc", "loss_llm", "loss_span", "loss_letters", "acc"},
         ),
     ],
 )
@@ -50,12 +51,10 @@ def test_forward_returns_what_funasrs_trainer_takes(weights, names, make_model, 
     assert int(weight) > 3 * len(PLACES) if "acc" in names else int(weight) == len(PLACES)
     assert set(stats) == names
     assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in stats.values())
-    parts = [
-        weights[f"{name}_weight"] * stats[f"loss_{name}"]
-        for name in ("ctc", "llm", "span")
-        if f"loss_{name}" in stats
-    ]
-    torch.testing.assert_close(loss.detach(), sum(parts))
+    keys = {"ctc": "ctc_weight", "llm": "llm_weight", "span": "span_weight", "letters": "span_weight"}
+    parts = {name: weights.get(key, 0) * stats.get(f"loss_{name}", 0) for name, key in keys.items()}
+    parts["letters"] *= LETTER_WEIGHT
+    torch.testing.assert_close(loss.detach(), sum(parts.values()))
     assert "acc" not in stats or 0 <= stats["acc"] <= 1
 
 
