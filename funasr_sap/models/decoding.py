@@ -115,6 +115,8 @@ def decode(
     letters = model.hear_letters(encoded)
     hypotheses = []
     for row, (texts, wanted, refused) in enumerate(drafts):
+        if _is_silent(model, encoded, row, options):
+            texts, wanted, refused = [""], [], ["silence"] if wanted or any(texts) else []
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
         likelihood = _likelihood(model, encoded, row)
@@ -266,12 +268,23 @@ def _guard(model, encoded, lists, shortlist, text, columns, options):
     return heard, columns, [*refused, fault]
 
 
+def _is_silent(model, encoded, row, options) -> bool:
+    """Tell whether the CTC head, if there is one, hears too little for speech."""
+    guards = options.guards or model.guards
+    return encoded.log_probs is not None and len(_greedy(encoded, row)) < guards.silence
+
+
 def _hear(model, encoded) -> str:
     """What the CTC head hears in an utterance, by its greedy path."""
     if encoded.log_probs is None:
         return ""
-    path = encoded.log_probs[0, encoded.frame_mask[0]].argmax(-1).unique_consecutive()
-    return model.tokenizer.decode(path[path != BLANK].tolist(), skip_special_tokens=True).strip()
+    return model.tokenizer.decode(_greedy(encoded, 0), skip_special_tokens=True).strip()
+
+
+def _greedy(encoded, row) -> list[int]:
+    """The pieces of an utterance's greedy path."""
+    path = encoded.log_probs[row, encoded.frame_mask[row]].argmax(-1).unique_consecutive()
+    return path[path != BLANK].tolist()
 
 
 def _answer(model, tasks, encoded, lists, shortlist, columns, options, temperature=0.0) -> list[str]:

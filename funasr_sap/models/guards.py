@@ -15,12 +15,14 @@ class Guards:
     """Which transcripts are not believed; 0 turns a guard off.
 
     Attributes:
+        silence: fewest pieces that the CTC head must hear; with fewer there is no text, and no keyword.
         repetition: times that the same words may stand one after another.
         compression: bytes of a transcript a byte of it compressed by zlib; loops compress well (Whisper).
         shortest: fewest words of a transcript, as a share of those that the CTC head hears.
         evidence: least confidence of a keyword that is written.
     """
 
+    silence: int = 1
     repetition: int = 4
     compression: float = 2.4
     shortest: float = 0.5

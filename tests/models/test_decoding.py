@@ -280,6 +280,19 @@ def test_bad_options():
         DecodingOptions(top=0)
 
 
+@pytest.mark.parametrize("use_llm", [True, False])
+def test_where_the_ctc_head_hears_too_little_nothing_is_written(taught, make_batch, use_llm):
+    words = [each.keywords for each in taught.utterances]
+    batch, most = make_batch(taught.places), max(each.speech_length for each in taught.utterances)
+    guarded = recognise(taught.model, batch, words, guards=Guards(silence=most), use_llm=use_llm)
+    for each in guarded:
+        assert (each.text, each.keywords, each.keyword_scores, each.timestamp) == ("", [], [], [])
+        assert each.guards == ["silence"]
+    heard = recognise(taught.model, batch, words, guards=Guards(silence=1), use_llm=use_llm)
+    assert heard == recognise(taught.model, batch, words, guards=Guards(silence=0), use_llm=use_llm)
+    assert all(each.text and each.keywords and not each.guards for each in heard)
+
+
 def test_transcripts_are_scored_by_letters_as_well(small_model, make_batch):
     batch = make_batch([7, 0])
     with torch.no_grad():

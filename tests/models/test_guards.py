@@ -49,7 +49,7 @@ def test_where_nothing_is_heard_nothing_is_too_short():
 def test_a_model_s_guards_can_be_changed_one_by_one():
     own = Guards(repetition=7)
     assert choose_guards(own, None) is choose_guards(own, True) is own
-    assert choose_guards(own, False) == Guards(repetition=0, compression=0, shortest=0, evidence=0)
+    assert choose_guards(own, False) == Guards(silence=0, repetition=0, compression=0, shortest=0, evidence=0)
     assert choose_guards(own, {"evidence": 0.2}) == Guards(repetition=7, evidence=0.2)
     with pytest.raises(ConfigError, match="unknown key 'loops'"):
         choose_guards(own, {"loops": 1})
