@@ -61,7 +61,6 @@ class Evidence:
         share: (B, P) log share of the stretch of speech among the keywords that claim it, in nats.
         size: (B, 1) keywords of the biasing list.
         span: (B, P) log odds by the span head; 0 without one.
-        letters: (B, 2 T, A) log posteriors of its letter head, to learn from; None without one.
     """
 
     index: torch.Tensor
@@ -72,7 +71,6 @@ class Evidence:
     share: torch.Tensor
     size: torch.Tensor
     span: torch.Tensor
-    letters: torch.Tensor | None = None
 
     def columns(self) -> dict[str, torch.Tensor]:
         """Name what a calibration weighs, each (B, P), or (B, 1) for ``size``."""

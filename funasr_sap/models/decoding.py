@@ -112,7 +112,6 @@ def decode(
         columns = _prune(model, encoded, lists, shortlist, columns, options)
     transcribe = _transcribe_safely if options.use_llm else _transcribe_by_ctc
     drafts = transcribe(model, encoded, lists, shortlist, columns, options)
-    letters = model.hear_letters(encoded)
     hypotheses = []
     for row, (texts, wanted, refused) in enumerate(drafts):
         if _is_silent(model, encoded, row, options):
@@ -124,7 +123,7 @@ def decode(
             texts = [model.repair(text, words, scores, likelihood) for text in texts]
         text = texts[0]
         if len(texts) > 1:
-            likelihood = _with_letters(likelihood, letters, encoded, row)
+            likelihood = _with_letters(likelihood, encoded, row)
             text = model.rescoring(texts, words, scores, likelihood)
         times = _timestamps(model, encoded, row, text, options.frame_ms)
         hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
@@ -327,11 +326,11 @@ def _likelihood(model, encoded, row):
     )
 
 
-def _with_letters(likelihood, letters, encoded, row):
+def _with_letters(likelihood, encoded, row):
     """Take the mean of the scores by the CTC head and by the letter head, if there is one."""
-    if letters is None:
+    if encoded.letters is None:
         return likelihood
-    heard = letters[row][step_mask(encoded.frame_mask)[row]]
+    heard = encoded.letters[row][step_mask(encoded.frame_mask)[row]]
     return lambda words: (likelihood(words) + log_likelihood(heard, spell(" ".join(words)))) / 2
 
 

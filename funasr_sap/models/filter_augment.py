@@ -6,6 +6,7 @@ Symbols:
 
 import inspect
 
+import numpy as np
 import torch
 from funasr.models.specaug.specaug import SpecAugLFR
 from funasr.register import tables
@@ -54,10 +55,6 @@ class FilterAugLFR(SpecAugLFR):
             return torch.zeros(num_mels)
         num_bands = int(torch.randint(2, self.max_bands + 1, ()))
         places = torch.rand(num_bands - 2).sort().values * (num_mels - 1)
-        places = torch.cat([torch.zeros(1), places, torch.full((1,), num_mels - 1.0)])
         gains = self.max_gain * (2 * torch.rand(num_bands) - 1)
-        mels = torch.arange(num_mels, dtype=torch.float)
-        right = torch.searchsorted(places, mels).clamp(1, num_bands - 1)
-        start, end = places[right - 1], places[right]
-        share = ((mels - start) / (end - start).clamp(min=1e-6)).clamp(0, 1)
-        return gains[right - 1] + share * (gains[right] - gains[right - 1])
+        curve = np.interp(np.arange(num_mels), [0, *places.tolist(), num_mels - 1], gains.tolist())
+        return torch.from_numpy(curve).float()

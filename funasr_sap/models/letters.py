@@ -22,7 +22,7 @@ NUM_SCALARS = 2
 
 
 class LetterHead(nn.Module):
-    """CTC over letters, two steps a frame.
+    """CTC (Graves et al., 2006) over letters, two steps a frame.
 
     Pieces of words are few in a frame and made for common words; letters spell rare ones as well. The
     frames get no gradient from here.

@@ -28,21 +28,16 @@ def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | No
     return _mean(_ctc_losses(speech.log_probs, speech.frame_mask, targets), weights)
 
 
-def letter_loss(
-    evidence: Evidence | None, speech: Speech, texts: list[str], weights: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Compute the letter head's CTC loss a letter, averaged over the batch; 0 where all lists are empty.
+def letter_loss(speech: Speech, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Compute the letter head's CTC loss a letter, averaged over the batch.
 
     Args:
-        evidence: with the posteriors of its letters.
-        speech: B utterances.
+        speech: B utterances, with the posteriors of their letters.
         texts: B transcripts.
         weights: (B,) how much each utterance counts; None = all alike.
     """
-    if evidence is None:
-        return speech.frames.new_zeros(())
-    mask = step_mask(speech.frame_mask)
-    return _mean(_ctc_losses(evidence.letters, mask, [spell(text) for text in texts]), weights)
+    targets = [spell(text) for text in texts]
+    return _mean(_ctc_losses(speech.letters, step_mask(speech.frame_mask), targets), weights)
 
 
 def _ctc_losses(log_probs, mask, targets: list[list[int]]) -> torch.Tensor:

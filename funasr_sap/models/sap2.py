@@ -217,7 +217,7 @@ class SAP2(nn.Module):
         report_of(self, loaded_keys, self.init_param).settle("init_param", self.ignore_init_mismatch)
 
     def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> Speech:
-        """Run encoder, CTC head and adaptor.
+        """Run encoder, CTC head, letter head and adaptor.
 
         Args:
             speech: (B, frames, input_size) features.
@@ -249,7 +249,12 @@ class SAP2(nn.Module):
                 audio_mask = truncate(audio_mask, speech_lengths)
         else:
             audio, audio_mask = frames[:, :0], frame_mask[:, :0]
-        return Speech(frames, frame_mask, log_probs, audio, audio_mask)
+        letters = None
+        if self.span_head is not None:
+            learns = torch.is_grad_enabled() and self.span_weight > 0
+            with self._exact(speech.device), torch.set_grad_enabled(learns):
+                letters = self.span_head.letters(frames, frame_mask)
+        return Speech(frames, frame_mask, log_probs, audio, audio_mask, letters)
 
     def _exact(self, device: torch.device):
         """Decode in the precision of the weights; only training, and the LLM, follow autocast.
@@ -283,8 +288,8 @@ class SAP2(nn.Module):
         if self.span_head is None:
             return evidence
         with self._exact(speech.frames.device):
-            span, letters = self.span_head(speech, self.ctc.ctc_lo.weight, self.spelling, evidence)
-        return dataclasses.replace(evidence, span=span, letters=letters)
+            span = self.span_head(speech, self.ctc.ctc_lo.weight, self.spelling, evidence)
+        return dataclasses.replace(evidence, span=span)
 
     @torch.no_grad()
     def retrieve(
@@ -308,14 +313,6 @@ class SAP2(nn.Module):
         top = self.top if top is None else top
         threshold = self.threshold if threshold is None else threshold
         return on_device(cut(evidence, top, threshold, self.calibration), speech.audio.device)
-
-    @torch.no_grad()
-    def hear_letters(self, speech: Speech) -> torch.Tensor | None:
-        """Spell a batch by the span head's letter head: (B, 2 T, A) log posteriors; None without one."""
-        if self.span_head is None:
-            return None
-        with self._exact(speech.frames.device):
-            return self.span_head.letters(speech.frames, speech.frame_mask)
 
     def embed_context(
         self,
@@ -418,7 +415,7 @@ class SAP2(nn.Module):
         if self.span_weight > 0:
             spoken = [[*words, *pair] for words, *pair in zip(keywords, texts, ctc_texts, strict=True)]
             stats["loss_span"] = span_loss(self, evidence, lists, spoken, tokens)
-            stats["loss_letters"] = letter_loss(evidence, encoded, ctc_texts, tokens)
+            stats["loss_letters"] = letter_loss(encoded, ctc_texts, tokens)
             loss = loss + self.span_weight * (stats["loss_span"] + LETTER_WEIGHT * stats["loss_letters"])
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
         weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()

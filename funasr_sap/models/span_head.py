@@ -48,18 +48,17 @@ class SpanHead(nn.Module):
 
     def forward(
         self, speech: Speech, table: torch.Tensor, spelling: torch.Tensor, evidence: Evidence
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> torch.Tensor:
         """Judge the keywords of a batch.
 
         Args:
-            speech: the encoded batch, with CTC posteriors.
+            speech: the encoded batch, with the posteriors of CTC head and letter head.
             table: (V, E) the CTC head's row of each piece.
             spelling: (V, M) the letters of each piece; see ``spell_pieces``.
             evidence: of P keywords an utterance.
 
         Returns:
-            span: (B, P) log odds that a keyword is spoken, fp32.
-            letters: (B, 2 T, A) log posteriors of the letter head, fp32.
+            (B, P) log odds that a keyword is spoken, fp32.
         """
         dtype = self.output.weight.dtype
         mask = torch.arange(evidence.ids.shape[2], device=table.device) < evidence.pieces[..., None]
@@ -71,10 +70,9 @@ class SpanHead(nn.Module):
         met = nn.functional.gelu(frame + piece + self.scalars(scalars))
         x = torch.cat([met, frame * piece], -1).flatten(0, 1)  # (B · P, L, C)
         pooled = self._pool(x, mask.flatten(0, 1)[..., None]).unflatten(0, ids.shape[:2])
-        letters = self.letters(speech.frames, speech.frame_mask)
-        spelt = letter_scalars(letters, speech.frame_mask, spelling, ids, mask)
+        spelt = letter_scalars(speech.letters, speech.frame_mask, spelling, ids, mask)
         x = self.hidden(torch.cat([pooled, _keyword_scalars(evidence).to(dtype), spelt.to(dtype)], -1))
-        return self.output(nn.functional.gelu(x)).squeeze(-1).float(), letters
+        return self.output(nn.functional.gelu(x)).squeeze(-1).float()
 
     def _pool(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Let pieces see their neighbours, then take their mean and their maximum: (B · P, 2 C)."""

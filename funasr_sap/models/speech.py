@@ -3,6 +3,7 @@
 Symbols:
     B   utterances of a batch   T   encoder frames   E  encoder width   Ta  audio embeddings
     V   vocabulary              Tc  context tokens   W  pooling window  D   LLM width
+    A   letters and the blank
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ class Speech:
         log_probs: (B, T, V) CTC log posteriors; None without a CTC head.
         audio: (B, Ta, D) audio embeddings.
         audio_mask: (B, Ta) bool.
+        letters: (B, 2 T, A) log posteriors of letters; None without a span head.
         transcripts: B texts to look for keywords in, where there is no CTC head; None = the LLM writes them.
     """
 
@@ -30,6 +32,7 @@ class Speech:
     log_probs: torch.Tensor | None
     audio: torch.Tensor
     audio_mask: torch.Tensor
+    letters: torch.Tensor | None = None
     transcripts: list[str] | None = None
 
 

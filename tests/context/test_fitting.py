@@ -11,6 +11,7 @@ from funasr_sap.context.calibration import fit_calibration
 from funasr_sap.context.fitting import Heard, collect_evidence, draw_lists, listen, reliability
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
+from funasr_sap.models.letters import LETTERS
 from funasr_sap.models.speech import Speech
 
 TEXTS = {
@@ -28,7 +29,8 @@ def said(text, keywords, tokenizer):
     log_probs[0, range(len(path)), path] = 0.0
     mask = torch.ones(1, len(path), dtype=torch.bool)
     frames = torch.zeros(1, len(path), 32)
-    speech = Speech(frames, mask, log_probs.log_softmax(-1), frames[:, :0], mask[:, :0])
+    letters = torch.zeros(1, 2 * len(path), 1 + len(LETTERS)).log_softmax(-1)
+    speech = Speech(frames, mask, log_probs.log_softmax(-1), frames[:, :0], mask[:, :0], letters)
     return Heard(speech, text, keywords)
 
 

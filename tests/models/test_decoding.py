@@ -297,10 +297,9 @@ def test_transcripts_are_scored_by_letters_as_well(small_model, make_batch):
     batch = make_batch([7, 0])
     with torch.no_grad():
         encoded = small_model.encode(batch["speech"], batch["speech_lengths"])
-        letters = small_model.hear_letters(encoded)
     for row in range(2):
-        heard = letters[row][step_mask(encoded.frame_mask)[row]]
-        score = _with_letters(lambda words: -4.0, letters, encoded, row)
+        heard = encoded.letters[row][step_mask(encoded.frame_mask)[row]]
+        score = _with_letters(lambda words: -4.0, encoded, row)
         for text in ("two words", "xylem", ""):
             expected = (log_likelihood(heard, spell(text)) - 4.0) / 2
             assert score(text.split()) == pytest.approx(expected) and expected < -2
@@ -309,5 +308,5 @@ def test_transcripts_are_scored_by_letters_as_well(small_model, make_batch):
 def test_without_a_letter_head_the_score_is_the_ctc_heads(make_model, make_batch):
     model, batch = make_model(span_head=None, span_head_conf=None), make_batch([7])
     encoded = model.encode(batch["speech"], batch["speech_lengths"])
-    assert model.hear_letters(encoded) is None
-    assert _with_letters(len, None, encoded, 0) is len
+    assert encoded.letters is None
+    assert _with_letters(len, encoded, 0) is len

@@ -7,7 +7,7 @@ import torch
 
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
-from funasr_sap.models.losses import letter_loss, span_loss
+from funasr_sap.models.losses import LETTER_WEIGHT, letter_loss, span_loss
 from funasr_sap.models.span_head import SpanHead
 
 
@@ -28,8 +28,12 @@ def weighed(small_model, make_batch):
 
 def judge(head, speech, table, spelling, evidence):
     """The evidence with the judgement of another head."""
-    span, letters = head(speech, table, spelling, evidence)
-    return dataclasses.replace(evidence, span=span, letters=letters)
+    return dataclasses.replace(evidence, span=head(listen(head, speech), table, spelling, evidence))
+
+
+def listen(head, speech):
+    """The speech with the letters that another head hears."""
+    return dataclasses.replace(speech, letters=head.letters(speech.frames, speech.frame_mask))
 
 
 def by_word(lists, evidence, row):
@@ -56,10 +60,11 @@ def test_the_head_alone_gets_gradients(small_model, weighed):
     table = small_model.ctc.ctc_lo.weight.detach().clone().requires_grad_()
     torch.manual_seed(0)
     head = SpanHead(frames.shape[-1], 8)
-    evidence = judge(head, dataclasses.replace(encoded, frames=frames), table, small_model.spelling, evidence)
+    encoded = dataclasses.replace(encoded, frames=frames)
+    evidence = judge(head, encoded, table, small_model.spelling, evidence)
     assert evidence.span.shape == evidence.index.shape and evidence.span.dtype == torch.float32
     loss = span_loss(small_model, evidence, lists, batch["keywords"])
-    (loss + letter_loss(evidence, encoded, batch["texts"])).backward()
+    (loss + letter_loss(listen(head, encoded), batch["texts"])).backward()
     assert frames.grad is None and table.grad is None
     assert all(parameter.grad.abs().max() > 0 for parameter in head.parameters())
 
@@ -81,23 +86,22 @@ def test_it_learns_what_is_spoken(small_model, weighed):
         assert keywords and all((value > 0) is (word in keywords) for word, value in odds.items())
 
 
-def test_letters_are_learnt_from_the_transcripts(small_model, weighed):
-    encoded, _, evidence, batch = weighed([7, 0])
+def test_letters_are_learnt_from_the_transcripts(weighed):
+    encoded, _, _, batch = weighed([7, 0])
     torch.manual_seed(0)
     head = SpanHead(encoded.frames.shape[-1], 8, 16)
-    optimizer = torch.optim.AdamW(head.letters.parameters(), lr=0.02)
-    tables, losses = (small_model.ctc.ctc_lo.weight, small_model.spelling), []
+    optimizer, losses = torch.optim.AdamW(head.letters.parameters(), lr=0.02), []
     for _ in range(40):
-        loss = letter_loss(judge(head, encoded, *tables, evidence), encoded, batch["ctc_texts"])
+        loss = letter_loss(listen(head, encoded), batch["ctc_texts"])
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert losses[-1] < 0.7 * losses[0]
     weights = torch.tensor([1.0, 0.0])
-    judged = judge(head, encoded, *tables, evidence)
-    both = letter_loss(judged, encoded, batch["ctc_texts"])
-    first, second = (letter_loss(judged, encoded, batch["ctc_texts"], w) for w in (weights, 1 - weights))
+    heard = listen(head, encoded)
+    both = letter_loss(heard, batch["ctc_texts"])
+    first, second = (letter_loss(heard, batch["ctc_texts"], w) for w in (weights, 1 - weights))
     torch.testing.assert_close(both, (first + second) / 2)
 
 
@@ -112,12 +116,14 @@ def test_what_is_spoken_counts_in_keywords_and_in_texts_whatever_its_capitals(sm
     assert span_loss(small_model, sure, lists, [[part]]).item() == pytest.approx(20.0, rel=1e-3)
 
 
-def test_without_lists_the_loss_is_0_and_has_gradients(make_model, make_batch):
+def test_without_lists_only_letters_are_learnt_and_all_has_gradients(make_model, make_batch):
     model = make_model(model_conf={"span_weight": 1.0, "llm_weight": 0.0}).train()
     loss, stats, _ = model(**make_batch([7]) | {"biasing_lists": [[]]})
     loss.backward()
-    assert loss.item() == 0 and stats["loss_span"] == 0 and stats["loss_letters"] == 0
-    assert all(not parameter.grad.any() for parameter in model.span_head.parameters())
+    assert stats["loss_span"] == 0 and stats["loss_letters"] > 0
+    assert loss.item() == pytest.approx(LETTER_WEIGHT * stats["loss_letters"].item())
+    for name, parameter in model.span_head.named_parameters():
+        assert parameter.grad.any() == name.startswith("letters.")
 
 
 def test_the_calibration_weighs_its_odds(small_model, weighed):
@@ -132,8 +138,8 @@ def test_half_precision_is_near(small_model, weighed):
     torch.manual_seed(0)
     head = SpanHead(encoded.frames.shape[-1], 8)
     tables = small_model.ctc.ctc_lo.weight, small_model.spelling
-    exact, _ = head(encoded, *tables, evidence)
+    exact = judge(head, encoded, *tables, evidence).span
     for dtype in (torch.bfloat16, torch.float16):
-        near, _ = head.to(dtype)(encoded, *tables, evidence)
+        near = judge(head.to(dtype), encoded, *tables, evidence).span
         assert near.dtype == torch.float32
         torch.testing.assert_close(near, exact, atol=0.1, rtol=0.1)
