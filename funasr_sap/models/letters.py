@@ -24,8 +24,8 @@ NUM_SCALARS = 2
 class LetterHead(nn.Module):
     """CTC (Graves et al., 2006) over letters, two steps a frame.
 
-    Pieces of words are few in a frame and made for common words; letters spell rare ones as well. The
-    frames get no gradient from here.
+    Pieces of words are few in a frame and made for common words; letters spell rare ones as well, and
+    teach the encoder to hear them.
 
     Args:
         encoder_dim: E.
@@ -40,7 +40,7 @@ class LetterHead(nn.Module):
 
     def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Spell (B, T, E) frames, (B, T) of them valid: (B, 2 T, A) log posteriors, fp32."""
-        x = frames.detach().to(self.output.weight.dtype) * mask[..., None]
+        x = frames.to(self.output.weight.dtype) * mask[..., None]
         x = nn.functional.gelu(self.layer1(x.transpose(1, 2)))
         x = x + nn.functional.gelu(self.layer2(x * mask[:, None]))
         scores = self.output(x.transpose(1, 2)).unflatten(2, (PER_FRAME, -1))

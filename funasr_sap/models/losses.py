@@ -12,8 +12,6 @@ from funasr_sap.models.letters import spell, step_mask
 from funasr_sap.models.repair import has_keyword
 from funasr_sap.models.speech import BLANK, Speech
 
-LETTER_WEIGHT = 0.1  # of a letter's loss beside a keyword's, which is far smaller
-
 
 def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
     """Compute the CTC loss a token, averaged over the batch.

@@ -38,7 +38,7 @@ from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, wh
 from funasr_sap.models.first_pass import first_transcripts, on_device
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.letters import spell_pieces
-from funasr_sap.models.losses import LETTER_WEIGHT, ctc_loss, letter_loss, llm_loss, span_loss
+from funasr_sap.models.losses import ctc_loss, letter_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.parts import parameter_table
 from funasr_sap.models.repair import Repair
@@ -79,6 +79,7 @@ class SAP2(nn.Module):
         ctc_weight: weight of the CTC loss; 0 leaves it out.
         llm_weight: weight of the LLM's loss; 0 leaves it out.
         span_weight: weight of the span head's loss; 0 leaves it out.
+        letter_weight: weight of the letter head's loss; 0 leaves it out.
         task_weights: relative frequency of each task in training.
         ignore_init_mismatch: accept weights that do not fit: what is missing starts from scratch.
         **kwargs: SAP²-ASR's names, see ``SEED_KEYS``; what else FunASR's AutoModel hands to every model is
@@ -116,6 +117,7 @@ class SAP2(nn.Module):
         ctc_weight: float = 0.0,
         llm_weight: float = 1.0,
         span_weight: float = 0.0,
+        letter_weight: float = 0.0,
         task_weights: dict | None = None,
         ignore_init_mismatch: bool = False,
         **kwargs,
@@ -123,7 +125,8 @@ class SAP2(nn.Module):
         super().__init__()
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
-        self.ctc_weight, self.llm_weight, self.span_weight = ctc_weight, llm_weight, span_weight
+        self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
+        self.span_weight, self.letter_weight = span_weight, letter_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
         self._configure(retrieval_conf, prompt_conf, task_weights, ctc)
         self._read_checks(guard_conf, repair_conf, rescoring_conf)
@@ -137,8 +140,9 @@ class SAP2(nn.Module):
 
     def _build(self, blueprint, sources, specaug, specaug_conf) -> None:
         """Build the parts, what goes with the tokenizer, and what masks features."""
-        losses = ("ctc_weight", self.ctc_weight, "ctc"), ("span_weight", self.span_weight, "span_head")
-        for key, weight, part in losses:
+        heads = {"ctc_weight": "ctc", "span_weight": "span_head", "letter_weight": "span_head"}
+        for key, part in heads.items():
+            weight = getattr(self, key)
             if weight > 0 and blueprint.names[part] is None:
                 raise ConfigError(
                     f"model_conf.{key}: got {weight}, but this model has no {construction.HEADS[part]} "
@@ -251,7 +255,7 @@ class SAP2(nn.Module):
             audio, audio_mask = frames[:, :0], frame_mask[:, :0]
         letters = None
         if self.span_head is not None:
-            learns = torch.is_grad_enabled() and self.span_weight > 0
+            learns = torch.is_grad_enabled() and self.letter_weight > 0
             with self._exact(speech.device), torch.set_grad_enabled(learns):
                 letters = self.span_head.letters(frames, frame_mask)
         return Speech(frames, frame_mask, log_probs, audio, audio_mask, letters)
@@ -415,8 +419,10 @@ class SAP2(nn.Module):
         if self.span_weight > 0:
             spoken = [[*words, *pair] for words, *pair in zip(keywords, texts, ctc_texts, strict=True)]
             stats["loss_span"] = span_loss(self, evidence, lists, spoken, tokens)
+            loss = loss + self.span_weight * stats["loss_span"]
+        if self.letter_weight > 0:
             stats["loss_letters"] = letter_loss(encoded, ctc_texts, tokens)
-            loss = loss + self.span_weight * (stats["loss_span"] + LETTER_WEIGHT * stats["loss_letters"])
+            loss = loss + self.letter_weight * stats["loss_letters"]
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
         weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()
         return loss, stats, weight

@@ -40,7 +40,7 @@ def test_one_step_changes_exactly_what_is_declared(make_model, make_batch, token
             f"{part}_conf": {"freeze": {"freeze": True}, "lora": LORA, "train": {}}[setting]
             for part, setting in settings.items()
         }
-        weights = {"ctc_weight": 0.3, "span_weight": 1.0}
+        weights = {"ctc_weight": 0.3, "span_weight": 1.0, "letter_weight": 1.0}
         model = make_model(for_training=True, task_weights=TASKS, model_conf=weights, **confs)
         with torch.no_grad():
             for parameter in model.parameters():
@@ -196,6 +196,10 @@ def test_only_the_rows_of_added_tags_train_in_a_frozen_llm(make_model, make_batc
         (
             {"span_head": None, "span_weight": 0.5},
             r"model_conf.span_weight: got 0.5, .* no span head .*; pass \+\+model_conf.span_weight=0",
+        ),
+        (
+            {"span_head": None, "letter_weight": 0.5},
+            r"model_conf.letter_weight: got 0.5, .* no span head .*; pass \+\+model_conf.letter_weight=0",
         ),
         ({"compressor_hidden_size": 4096}, "got 4096, expected the LLM's width, 32"),
         (

@@ -8,7 +8,6 @@ import torch
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import IGNORE
-from funasr_sap.models.losses import LETTER_WEIGHT
 
 PARTS = {"audio_encoder", "ctc", "audio_adaptor", "llm", "evidence", "span_head"}
 PLACES = [7, 0, 2]  # short, middle, long
@@ -38,9 +37,10 @@ def spy(monkeypatch):
         ({"ctc_weight": 0.3, "llm_weight": 1.0}, {"loss", "loss_ctc", "loss_llm", "acc"}),
         ({"ctc_weight": 1.0, "llm_weight": 0.0}, {"loss", "loss_ctc"}),
         ({"ctc_weight": 0.0, "llm_weight": 0.5}, {"loss", "loss_llm", "acc"}),
-        ({"ctc_weight": 0.0, "llm_weight": 0.0, "span_weight": 0.5}, {"loss", "loss_span", "loss_letters"}),
+        ({"ctc_weight": 0.0, "llm_weight": 0.0, "span_weight": 0.5}, {"loss", "loss_span"}),
+        ({"ctc_weight": 1.0, "llm_weight": 0.0, "letter_weight": 0.5}, {"loss", "loss_ctc", "loss_letters"}),
         (
-            {"ctc_weight": 0.3, "llm_weight": 1.0, "span_weight": 0.5},
+            {"ctc_weight": 0.3, "llm_weight": 1.0, "span_weight": 0.5, "letter_weight": 0.2},
             {"loss", "loss_ctc", "loss_llm", "loss_span", "loss_letters", "acc"},
         ),
     ],
@@ -51,9 +51,8 @@ def test_forward_returns_what_funasrs_trainer_takes(weights, names, make_model, 
     assert int(weight) > 3 * len(PLACES) if "acc" in names else int(weight) == len(PLACES)
     assert set(stats) == names
     assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in stats.values())
-    keys = {"ctc": "ctc_weight", "llm": "llm_weight", "span": "span_weight", "letters": "span_weight"}
+    keys = {"ctc": "ctc_weight", "llm": "llm_weight", "span": "span_weight", "letters": "letter_weight"}
     parts = {name: weights.get(key, 0) * stats.get(f"loss_{name}", 0) for name, key in keys.items()}
-    parts["letters"] *= LETTER_WEIGHT
     torch.testing.assert_close(loss.detach(), sum(parts.values()))
     assert "acc" not in stats or 0 <= stats["acc"] <= 1
 
@@ -88,7 +87,10 @@ def test_the_loss_falls(make_model, make_batch):
 )
 def test_freeze_flags_say_what_one_step_changes(frozen, make_model, make_batch):
     confs = {f"{part}_conf": {"freeze": True} for part in frozen}
-    confs |= {"task_weights": ONLY | {"transcribe_with_context": 1.0}, "model_conf": {"span_weight": 1.0}}
+    confs |= {
+        "task_weights": ONLY | {"transcribe_with_context": 1.0},
+        "model_conf": {"span_weight": 1.0, "letter_weight": 1.0},
+    }
     model = make_model(**confs).train()
     assert set(model.frozen) == frozen
     before = copy.deepcopy(model.state_dict())
@@ -126,7 +128,7 @@ def test_a_frozen_encoder_sees_no_masked_features(make_model, make_batch):
 @pytest.mark.parametrize("task", ["transcribe", "transcribe_with_context", "joint"])
 def test_padding_and_batching_do_not_change_the_loss(task, make_model, make_batch):
     model = make_model(
-        model_conf={"ctc_weight": 1.0, "span_weight": 1.0},
+        model_conf={"ctc_weight": 1.0, "span_weight": 1.0, "letter_weight": 1.0},
         task_weights=ONLY | {task: 1.0},
         retrieval_conf={"top": 1, "threshold": 0.0},
     )

@@ -7,7 +7,7 @@ import torch
 
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
-from funasr_sap.models.losses import LETTER_WEIGHT, letter_loss, span_loss
+from funasr_sap.models.losses import letter_loss, span_loss
 from funasr_sap.models.span_head import SpanHead
 
 
@@ -63,10 +63,19 @@ def test_the_head_alone_gets_gradients(small_model, weighed):
     encoded = dataclasses.replace(encoded, frames=frames)
     evidence = judge(head, encoded, table, small_model.spelling, evidence)
     assert evidence.span.shape == evidence.index.shape and evidence.span.dtype == torch.float32
-    loss = span_loss(small_model, evidence, lists, batch["keywords"])
-    (loss + letter_loss(listen(head, encoded), batch["texts"])).backward()
+    span_loss(small_model, evidence, lists, batch["keywords"]).backward()
     assert frames.grad is None and table.grad is None
-    assert all(parameter.grad.abs().max() > 0 for parameter in head.parameters())
+    for name, parameter in head.named_parameters():
+        assert (parameter.grad is None) == name.startswith("letters.")
+
+
+def test_letters_teach_the_encoder(small_model, weighed):
+    encoded, _, _, batch = weighed([7, 0])
+    frames = encoded.frames.clone().requires_grad_()
+    head = SpanHead(frames.shape[-1], 8)
+    letter_loss(listen(head, dataclasses.replace(encoded, frames=frames)), batch["texts"]).backward()
+    assert (frames.grad[encoded.frame_mask].abs().amax(1) > 0).all()
+    assert all(parameter.grad.any() for parameter in head.letters.parameters())
 
 
 def test_it_learns_what_is_spoken(small_model, weighed):
@@ -116,14 +125,12 @@ def test_what_is_spoken_counts_in_keywords_and_in_texts_whatever_its_capitals(sm
     assert span_loss(small_model, sure, lists, [[part]]).item() == pytest.approx(20.0, rel=1e-3)
 
 
-def test_without_lists_only_letters_are_learnt_and_all_has_gradients(make_model, make_batch):
+def test_without_lists_the_loss_is_0_and_has_gradients(make_model, make_batch):
     model = make_model(model_conf={"span_weight": 1.0, "llm_weight": 0.0}).train()
     loss, stats, _ = model(**make_batch([7]) | {"biasing_lists": [[]]})
     loss.backward()
-    assert stats["loss_span"] == 0 and stats["loss_letters"] > 0
-    assert loss.item() == pytest.approx(LETTER_WEIGHT * stats["loss_letters"].item())
-    for name, parameter in model.span_head.named_parameters():
-        assert parameter.grad.any() == name.startswith("letters.")
+    assert loss.item() == 0 and stats["loss_span"] == 0
+    assert all(not parameter.grad.any() for parameter in model.span_head.parameters())
 
 
 def test_the_calibration_weighs_its_odds(small_model, weighed):
