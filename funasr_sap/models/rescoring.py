@@ -20,8 +20,8 @@ class Rescoring:
         slope: nats more for each nat of log odds.
     """
 
-    margin: float = 35.0
-    slope: float = 4.0
+    margin: float = 25.0
+    slope: float = 2.0
 
     def __call__(
         self,
