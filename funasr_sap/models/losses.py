@@ -1,4 +1,4 @@
-"""The losses of training: CTC over transcripts, cross-entropy over answers and over judged keywords."""
+"""The losses of training: CTC over pieces and over letters, cross-entropy over answers and over keywords."""
 
 import random
 

@@ -25,7 +25,7 @@ class SpanHead(nn.Module):
     says more: how the piece was heard, and what else it may have been. Each piece meets its frame, as in a
     product of both; convolutions over the pieces look at neighbours, and their mean and maximum are read
     together with the evidence that the alignment gives, and with what a letter head has heard. The frames
-    get no gradient from here.
+    get no gradient from the judgement; the letters have a loss of their own, which teaches the encoder.
 
     Args:
         encoder_dim: E.
