@@ -23,6 +23,7 @@ def make_exact(make_config, tmp_path):
         quiet = {
             "optim_conf": {"lr": 0.003},
             "specaug": None,
+            "model_conf": {"span_weight": 1.0, "letter_weight": 0.1},
             "task_weights": {"transcribe": 1.0, "joint": 1.0, "prune": 1.0},
         }
         return make_config(output_dir=str(tmp_path / name), **quiet, **changes)
