@@ -12,7 +12,7 @@ from funasr_sap.models.guards import Guards
 from funasr_sap.models.letters import spell, step_mask
 from funasr_sap.models.prompt_room import answer_limits, check_room
 from funasr_sap.models.speech import BLANK
-from funasr_sap.models.timestamps import WORD, log_likelihood, word_timestamps
+from funasr_sap.models.timestamps import WORD, log_likelihoods, word_timestamps
 
 TEMPERATURES = (0.4, 0.8)  # of what is tried where greedy decoding loops
 PRUNE_MODES = ("llm", "retrieval", "none", "joint")
@@ -118,13 +118,12 @@ def decode(
             texts, wanted, refused = [""], [], ["silence"] if wanted or any(texts) else []
         words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
         scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
-        likelihood = _likelihood(model, encoded, row)
+        likelihoods = _likelihoods(model, encoded, row)
         if options.repair:
-            texts = [model.repair(text, words, scores, likelihood) for text in texts]
+            texts = [model.repair(text, words, scores, likelihoods) for text in texts]
         text = texts[0]
         if len(texts) > 1:
-            likelihood = _with_letters(likelihood, encoded, row)
-            text = model.rescoring(texts, words, scores, likelihood)
+            text = model.rescoring(texts, words, scores, _with_letters(likelihoods, encoded, row))
         times = _timestamps(model, encoded, row, text, options.frame_ms)
         hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
     return hypotheses
@@ -316,22 +315,29 @@ def _answer(model, tasks, encoded, lists, shortlist, columns, options, temperatu
     ]
 
 
-def _likelihood(model, encoded, row):
-    """How an utterance's words are scored by the CTC head, if there is one."""
+def _likelihoods(model, encoded, row):
+    """How texts, lists of words, are scored by the CTC head for an utterance, if there is one."""
     if encoded.log_probs is None:
         return None
     log_probs = encoded.log_probs[row, : int(encoded.frame_mask[row].sum())]
-    return lambda words: log_likelihood(
-        log_probs, [piece for word in words for piece in encode_keyword(model.tokenizer, word)]
-    )
+
+    def spelt(words):
+        return [piece for word in words for piece in encode_keyword(model.tokenizer, word)]
+
+    return lambda texts: log_likelihoods(log_probs, [spelt(words) for words in texts], BLANK)
 
 
-def _with_letters(likelihood, encoded, row):
+def _with_letters(likelihoods, encoded, row):
     """Take the mean of the scores by the CTC head and by the letter head, if there is one."""
     if encoded.letters is None:
-        return likelihood
+        return likelihoods
     heard = encoded.letters[row][step_mask(encoded.frame_mask)[row]]
-    return lambda words: (likelihood(words) + log_likelihood(heard, spell(" ".join(words)))) / 2
+
+    def both(texts):
+        letters = log_likelihoods(heard, [spell(" ".join(words)) for words in texts], BLANK)
+        return [(a + b) / 2 for a, b in zip(likelihoods(texts), letters, strict=True)]
+
+    return both
 
 
 def _timestamps(model, encoded, row, text, frame_ms):

@@ -39,7 +39,7 @@ class Repair:
         text: str,
         keywords: Sequence[str],
         scores: Sequence[float],
-        likelihood: Callable[[list[str]], float] | None = None,
+        likelihoods: Callable[[list[list[str]]], list[float]] | None = None,
     ) -> str:
         """Write the missing keywords, the surest first, none over the only mention of another.
 
@@ -47,7 +47,8 @@ class Repair:
             text: a transcript; words between spaces, so Chinese keywords are left out.
             keywords: the kept keywords.
             scores: their confidence.
-            likelihood: gives the log likelihood of words by the CTC head, in nats; None without one.
+            likelihoods: gives the log likelihood of texts, lists of words, by the CTC head, in nats; None
+                without one.
         """
         words = text.split()
         if not words:  # no speech, no keyword
@@ -61,12 +62,14 @@ class Repair:
                 for draft, stretch in _drafts(words, keyword)
                 if all(has_keyword(draft, other) for other in written)
             ]
-            if likelihood is None:
+            if likelihoods is None:
                 worth, draft = max((_similarity(each[1], keyword), each[0]) for each in drafts)
                 wanted = self.similarity
             else:
-                worth, draft = max((likelihood(each[0]), each[0]) for each in drafts)
-                wanted = likelihood(words) - self._allowance(score)
+                texts = [draft for draft, _ in drafts]
+                now, *worths = likelihoods([words, *texts])
+                worth, draft = max(zip(worths, texts, strict=True))
+                wanted = now - self._allowance(score)
             if worth >= wanted > -math.inf:
                 words = draft
         return " ".join(words)

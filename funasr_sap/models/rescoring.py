@@ -28,7 +28,7 @@ class Rescoring:
         texts: Sequence[str],
         keywords: Sequence[str],
         scores: Sequence[float],
-        likelihood: Callable[[list[str]], float],
+        likelihoods: Callable[[list[list[str]]], list[float]],
     ) -> str:
         """Choose a transcript; the first of those that are worth the same.
 
@@ -36,13 +36,19 @@ class Rescoring:
             texts: the transcripts; words between spaces.
             keywords: the kept keywords.
             scores: their confidence.
-            likelihood: gives the log likelihood of words, in nats.
+            likelihoods: gives the log likelihood of texts, lists of words, in nats.
         """
 
-        def worth(text: str) -> float:
-            words = text.split()
-            pairs = zip(keywords, scores, strict=True)
-            written = [log_odds(score) for keyword, score in pairs if has_keyword(words, keyword)]
-            return likelihood(words) + sum(self.margin + self.slope * odds for odds in written)
+        texts = list(dict.fromkeys(texts))
+        words = [text.split() for text in texts]
+        worths = [
+            heard + self._bonus(written, keywords, scores)
+            for heard, written in zip(likelihoods(words), words, strict=True)
+        ]
+        return texts[worths.index(max(worths))]
 
-        return max(dict.fromkeys(texts), key=worth)
+    def _bonus(self, words, keywords, scores) -> float:
+        """What the kept keywords that are written are worth, in nats."""
+        pairs = zip(keywords, scores, strict=True)
+        written = [log_odds(score) for keyword, score in pairs if has_keyword(words, keyword)]
+        return sum(self.margin + self.slope * odds for odds in written)

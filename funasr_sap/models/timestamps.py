@@ -1,9 +1,11 @@
-"""CTC forced alignment of a text: the times of its words, and how likely it is."""
+"""CTC paths of whole texts: the times of their words, and how likely they are."""
 
 import itertools
-import math
 import re
+from collections.abc import Sequence
 
+import numba
+import numpy as np
 import torch
 import torchaudio
 
@@ -30,7 +32,9 @@ def word_timestamps(
     pieces = [piece for word in words for piece in word]
     if not pieces or not _fits(pieces, log_probs):
         return []
-    spans = torchaudio.functional.merge_tokens(*_align(log_probs, pieces, blank), blank=blank)
+    target = torch.tensor([pieces], dtype=torch.int32, device=log_probs.device)
+    path, scores = torchaudio.functional.forced_align(log_probs[None].float(), target, blank=blank)
+    spans = torchaudio.functional.merge_tokens(path[0], scores[0], blank=blank)
     times, first, end = [], 0, 0
     for word in words:
         last = first + len(word)
@@ -41,26 +45,50 @@ def word_timestamps(
     return times
 
 
-def log_likelihood(log_probs: torch.Tensor, pieces: list[int], blank: int = 0) -> float:
-    """Score a text by its best CTC path, in nats; minus infinity if it has more pieces than fit the frames.
+def log_likelihoods(log_probs: torch.Tensor, texts: Sequence[Sequence[int]], blank: int = 0) -> list[float]:
+    """Score texts by their best CTC paths, in nats; minus infinity where one has more pieces than fit.
+
+    Repair asks for some thirty texts a keyword, of which torchaudio's alignment takes one at a time.
 
     Args:
         log_probs: (frames, V) CTC log posteriors of one utterance, without padding.
-        pieces: its piece ids.
+        texts: the piece ids of each.
         blank: the CTC blank's id.
     """
-    if not pieces:
-        return float(log_probs[:, blank].sum())
-    return float(_align(log_probs, pieces, blank)[1].sum()) if _fits(pieces, log_probs) else -math.inf
+    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    used, places = np.unique(np.array([*itertools.chain(*texts)], np.int64), return_inverse=True)
+    emissions = log_probs[:, torch.from_numpy(used).to(log_probs.device)].float().cpu().numpy()
+    return _score_texts(emissions, log_probs[:, blank].float().cpu().numpy(), places, ends).tolist()
+
+
+@numba.njit(nogil=True, cache=True)
+def _score_texts(emissions, silence, pieces, ends):
+    """Score texts that stand one after another in ``pieces``; ``emissions``: (frames, different pieces)."""
+    scores = np.empty(len(ends), np.float32)
+    start = 0
+    for n in range(len(ends)):
+        scores[n] = _score_text(emissions, silence, pieces[start : ends[n]])
+        start = ends[n]
+    return scores
+
+
+@numba.njit(nogil=True, cache=True)
+def _score_text(emissions, silence, text):
+    """Find the score of the best path: blanks (``gap``, k of them after k pieces) and pieces in turn."""
+    gap = np.full(len(text) + 1, np.float32(-np.inf))
+    piece = np.full(len(text), np.float32(-np.inf))
+    gap[0] = 0
+    for t in range(len(silence)):
+        for k in range(len(text) - 1, -1, -1):  # from the end: what comes before is still of the last frame
+            gap[k + 1] = max(gap[k + 1], piece[k]) + silence[t]
+            enter = gap[k]
+            if k > 0 and text[k] != text[k - 1]:  # else a blank must stand between
+                enter = max(enter, piece[k - 1])
+            piece[k] = max(piece[k], enter) + emissions[t, text[k]]
+        gap[0] += silence[t]
+    return max(gap[-1], piece[-1]) if len(text) else gap[0]
 
 
 def _fits(pieces: list[int], log_probs: torch.Tensor) -> bool:
     """Tell whether there are frames enough: one a piece, and a blank between two that are the same."""
     return len(pieces) + sum(a == b for a, b in itertools.pairwise(pieces)) <= len(log_probs)
-
-
-def _align(log_probs: torch.Tensor, pieces: list[int], blank: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find the best path: its symbols and their log posteriors, (frames,) each."""
-    target = torch.tensor([pieces], dtype=torch.int32, device=log_probs.device)
-    path, scores = torchaudio.functional.forced_align(log_probs[None].float(), target, blank=blank)
-    return path[0], scores[0]

@@ -1,14 +1,17 @@
+import itertools
+import math
 import statistics
 
 import pytest
 import torch
+import torchaudio
 
 from funasr_sap import AutoModel
 from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import encode_keyword
 from funasr_sap.data.kaldi import read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
-from funasr_sap.models.timestamps import WORD, word_timestamps
+from funasr_sap.models.timestamps import WORD, log_likelihoods, word_timestamps
 
 
 def sharp(path, vocab=8):
@@ -57,6 +60,41 @@ def test_times_rise_even_for_text_that_was_not_said():
 
 def test_a_word_does_not_begin_before_the_last_one_ends():
     assert word_timestamps(sharp([1, 2, 0]), [[1], [2]], 60.0) == [[0, 60], [60, 120]]
+
+
+def collapse(path, blank=0):
+    """The text of a path."""
+    return tuple(piece for piece, _ in itertools.groupby(path) if piece != blank)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_text_is_as_likely_as_its_best_path(dtype):
+    torch.manual_seed(1)
+    log_probs = torch.randn(5, 3).log_softmax(-1).to(dtype)
+    best = {}
+    for path in itertools.product(range(3), repeat=5):
+        score = sum(float(log_probs[t, piece]) for t, piece in enumerate(path))
+        best[collapse(path)] = max(best.get(collapse(path), -math.inf), score)
+    texts = list(best)
+    assert () in texts and (1, 1, 1) in texts and (1, 2, 1, 2, 1) in texts
+    assert log_likelihoods(log_probs, texts) == pytest.approx([best[text] for text in texts], abs=1e-4)
+    assert log_likelihoods(log_probs, [(1, 1, 1, 1), (1,) * 9, (2,)])[:2] == [-math.inf, -math.inf]
+    assert log_likelihoods(log_probs, []) == []
+
+
+def test_texts_are_as_likely_as_torchaudio_aligns_them():
+    torch.manual_seed(2)
+    log_probs = torch.randn(60, 30).log_softmax(-1)
+    texts = [torch.randint(1, 30, (size,)).tolist() for size in (1, 7, 25)]
+    scores = [
+        float(torchaudio.functional.forced_align(log_probs[None], torch.tensor([text]))[1].sum())
+        for text in texts
+    ]
+    assert log_likelihoods(log_probs, texts) == pytest.approx(scores, rel=1e-5)
+
+
+def test_without_speech_only_the_empty_text_fits():
+    assert log_likelihoods(torch.zeros(0, 4), [[], [1]]) == [0.0, -math.inf]
 
 
 def test_words_are_found_where_the_synthesiser_said_them(tmp_path):
