@@ -3,6 +3,8 @@
 import logging
 import math
 import random
+from collections import UserList
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from funasr.register import tables
 from torch.nn.utils.rnn import pad_sequence
 
 from funasr_sap.audio import load_audio
-from funasr_sap.data.biasing import draw_biasing_list
+from funasr_sap.data.biasing import draw_biasing_list, read_words
 from funasr_sap.data.jsonl import Utterance, read_jsonl
 from funasr_sap.data.scp2jsonl import speech_length, split_words
 from funasr_sap.data.spelling import respell_in_text
@@ -47,6 +49,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
         max_distractors: a biasing list gets 0 to this many words that are not spoken.
         empty_list: share of utterances without any biasing list.
         no_rare_words: share of biasing lists without the words that are spoken.
+        distractors: a file of further words to draw, one a line; else they are rare words of ``path``.
+        whole_pool: share of biasing lists that are all words there are to draw: the most rivals possible.
         respell: share of utterances whose rare words are respelt, in the list and in the transcript.
         cache_features: keep features in memory (fp16) after they were computed once.
         seed: of the draws.
@@ -68,6 +72,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
         max_distractors: int = 100,
         empty_list: float = 0.1,
         no_rare_words: float = 0.2,
+        distractors: str | None = None,
+        whole_pool: float = 0.0,
         respell: float = 0.0,
         cache_features: bool = False,
         seed: int = 0,
@@ -80,14 +86,17 @@ class SAP2Dataset(torch.utils.data.Dataset):
         self.frontend = frontend
         self.is_training = is_training
         self.max_distractors = max_distractors
-        self.empty_list, self.no_rare_words = empty_list, no_rare_words
+        self.empty_list, self.no_rare_words, self.whole_pool = empty_list, no_rare_words, whole_pool
         self.respell = respell if is_training else 0.0
         self.seed, self.epoch, self.max_bad = seed, 0, max_bad
         self.utterances = read_jsonl(path)
         silent = [f"{each.key}: no transcript" for each in self.utterances if each.text is None]
         if silent:
             raise DataError.from_lines(f"cannot train on {path}", silent)
-        self.pool = sorted({word for each in self.utterances for word in each.keywords or ()})
+        words = read_words(distractors) if distractors else []
+        self.pool = sorted({*words, *(word for each in self.utterances for word in each.keywords or ())})
+        # One object for all: tokenised and indexed once. No list, since FunASR's trainer copies those.
+        self.whole = UserList(self.pool)
         self.folded_pool = {word.casefold() for word in self.pool}
         self.lengths = {}  # of what the file gives no length for
         self.cache = {} if cache_features else None
@@ -204,9 +213,11 @@ class SAP2Dataset(torch.utils.data.Dataset):
         texts = {"texts": "", "ctc_texts": "", "biasing_lists": [], "keywords": [], "seeds": 0, "keys": None}
         return {"speech": self._frames(torch.zeros(int(STAND_IN_SECONDS * self.frontend.fs))), **texts}
 
-    def _draw(self, rare_words: list[str], text: str, rng) -> list[str]:
+    def _draw(self, rare_words: list[str], text: str, rng) -> Sequence[str]:
         if rng.random() < self.empty_list:
             return []
+        if self.whole_pool and rng.random() < self.whole_pool:
+            return self.whole
         true = [] if rng.random() < self.no_rare_words else rare_words
         spoken = {*rare_words, *text.split()}
         others = len(self.folded_pool) - len(self.folded_pool & {word.casefold() for word in spoken})

@@ -18,6 +18,7 @@ from torch import nn
 
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import PromptBatch, PromptTemplate
 from funasr_sap.context.retrieval import (
@@ -404,7 +405,7 @@ class SAP2(nn.Module):
         encoded = self.encode(speech, speech_lengths)
         if self.ctc is None:  # a perfect first pass, which costs nothing
             encoded = dataclasses.replace(encoded, transcripts=ctc_texts)
-        lists = [BiasingList(words, self.tokenizer) for words in biasing_lists]
+        lists = [prepare_list(words, self.tokenizer) for words in biasing_lists]
         reads_lists = self.llm_weight > 0 or self.span_weight > 0
         evidence = self.weigh(encoded, lists) if reads_lists else None
         loss, stats, tokens = torch.zeros((), device=encoded.frames.device), {}, None

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 from funasr.register import tables
+from funasr.train_utils.device_funcs import to_device
 
 from funasr_sap.data.dataset import SAP2Dataset
 from funasr_sap.data.jsonl import write_jsonl
@@ -137,6 +138,27 @@ def test_shares_of_empty_lists_and_of_lists_without_rare_words(make_dataset, spe
     assert sum(own <= set(each) for each in lists) / 400 == pytest.approx(0.35, abs=0.08)
     assert all(not own & set(each) for each in lists if not own <= set(each))
     assert make_dataset(empty_list=1.0)[index]["biasing_lists"] == []
+
+
+def test_some_lists_are_the_whole_pool(make_dataset, speech_wavs):
+    dataset = make_dataset(whole_pool=0.5, max_distractors=3, **PLAIN)
+    lists = []
+    for epoch in range(200):
+        dataset.set_epoch(epoch)
+        lists.append(dataset[0]["biasing_lists"])
+    assert sum(each is dataset.whole for each in lists) / 200 == pytest.approx(0.5, abs=0.1)
+    batch = to_device(dataset.collator([dataset[0], dataset[1]] * 5), "cpu")
+    assert any(each is dataset.whole for each in batch["biasing_lists"])
+    assert set(dataset.pool) == {word for each in speech_wavs for word in each.keywords}
+
+
+def test_a_file_gives_further_distractors(make_dataset, speech_wavs, tmp_path):
+    (tmp_path / "words.txt").write_text("zygote\nxylem\n", encoding="utf-8")
+    dataset = make_dataset(distractors=str(tmp_path / "words.txt"), whole_pool=1.0, **PLAIN)
+    own = {word for each in speech_wavs for word in each.keywords}
+    assert set(dataset[0]["biasing_lists"]) == own | {"zygote", "xylem"}
+    with pytest.raises(FileNotFoundError, match=r"no\.txt"):
+        make_dataset(distractors=str(tmp_path / "no.txt"))
 
 
 def test_respelling_changes_list_and_transcript_together(make_dataset, speech_wavs):
