@@ -142,7 +142,7 @@ def weigh_lists(
     ]
     ids = [[each.ids[place] for place in row] for each, row in zip(lists, places, strict=True)]
     found = weigh_keywords(*speech, *pad_ids(ids, log_probs.device), word_start, **options)
-    places = pad_sequence([torch.as_tensor(row) for row in places], batch_first=True)
+    places = pad_sequence([torch.as_tensor(row, dtype=torch.long) for row in places], batch_first=True)
     index = places.to(log_probs.device).gather(1, found.index)
     size = torch.tensor([[len(each)] for each in lists], device=log_probs.device)
     return dataclasses.replace(found, index=index, size=size)
