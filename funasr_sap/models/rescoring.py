@@ -21,7 +21,7 @@ class Rescoring:
     """
 
     margin: float = 25.0
-    slope: float = 2.0
+    slope: float = 6.0
 
     def __call__(
         self,

@@ -24,7 +24,7 @@ def hear(texts):
 )
 def test_a_keyword_outweighs_what_it_costs(margin, score, expected):
     texts = ["the Dyslexia test", "a dislexia test", "a Dyslexia test"]
-    assert Rescoring(margin=margin)(texts, ["dyslexia"], [score], hear) == expected
+    assert Rescoring(margin=margin, slope=2.0)(texts, ["dyslexia"], [score], hear) == expected
 
 
 @given(st.lists(st.text("ab ", max_size=5), min_size=1, max_size=4))
