@@ -94,9 +94,9 @@ class SAP2Dataset(torch.utils.data.Dataset):
         if silent:
             raise DataError.from_lines(f"cannot train on {path}", silent)
         words = read_words(distractors) if distractors else []
-        self.pool = sorted({*words, *(word for each in self.utterances for word in each.keywords or ())})
-        # One object for all: tokenised and indexed once. No list, since FunASR's trainer copies those.
-        self.whole = UserList(self.pool)
+        words = sorted({*words, *(word for each in self.utterances for word in each.keywords or ())})
+        # Whole, it is one object for all: tokenised and indexed once. FunASR's trainer would copy a list.
+        self.pool = UserList(words)
         self.folded_pool = {word.casefold() for word in self.pool}
         self.lengths = {}  # of what the file gives no length for
         self.cache = {} if cache_features else None
@@ -216,8 +216,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
     def _draw(self, rare_words: list[str], text: str, rng) -> Sequence[str]:
         if rng.random() < self.empty_list:
             return []
-        if self.whole_pool and rng.random() < self.whole_pool:
-            return self.whole
+        if self.whole_pool and rng.random() < self.whole_pool:  # without it, seeds draw what they drew before
+            return self.pool
         true = [] if rng.random() < self.no_rare_words else rare_words
         spoken = {*rare_words, *text.split()}
         others = len(self.folded_pool) - len(self.folded_pool & {word.casefold() for word in spoken})

@@ -38,8 +38,6 @@ class Rescoring:
             scores: their confidence.
             likelihoods: gives the log likelihood of texts, lists of words, in nats.
         """
-
-        texts = list(dict.fromkeys(texts))
         words = [text.split() for text in texts]
         worths = [
             heard + self._bonus(written, keywords, scores)

@@ -146,9 +146,9 @@ def test_some_lists_are_the_whole_pool(make_dataset, speech_wavs):
     for epoch in range(200):
         dataset.set_epoch(epoch)
         lists.append(dataset[0]["biasing_lists"])
-    assert sum(each is dataset.whole for each in lists) / 200 == pytest.approx(0.5, abs=0.1)
+    assert sum(each is dataset.pool for each in lists) / 200 == pytest.approx(0.5, abs=0.1)
     batch = to_device(dataset.collator([dataset[0], dataset[1]] * 5), "cpu")
-    assert any(each is dataset.whole for each in batch["biasing_lists"])
+    assert any(each is dataset.pool for each in batch["biasing_lists"])
     assert set(dataset.pool) == {word for each in speech_wavs for word in each.keywords}
 
 
