@@ -3,10 +3,11 @@ r"""Fit the confidence of retrieval to a model: of the keywords that get 0.9, ni
 
 python tools/calibrate.py --model-dir exp/my_model --data-dir data/dev --distractors data/words.txt --write
 
-The data directory has `wav.scp`, `text` and `keywords`; use speech that the model was not trained on. Lists
-of all sizes are made of its keywords and of the distractors, and as many of distractors alone. The result
-is YAML for `retrieval_conf` of the model's config.yaml, and with --write it is put there. A table on stderr
-tells how well the confidence holds on the half of the utterances that it was not fitted to.
+A data directory has `wav.scp`, `text` and `keywords`; use speech that the model was not trained on, and where
+it will hear noise, a directory with noise as well. Lists of all sizes are made of their keywords and of the
+distractors, and as many of distractors alone. The result is YAML for `retrieval_conf` of the model's
+config.yaml, and with --write it is put there. A table on stderr tells how well the confidence holds on the
+half of the utterances that it was not fitted to.
 """
 
 import argparse
@@ -52,7 +53,8 @@ def _collect(model, arguments):
     from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
 
     sap2 = model.model
-    heard = list(listen(sap2, model.kwargs["frontend"], arguments.data_dir))
+    frontend = model.kwargs["frontend"]
+    heard = [each for folder in arguments.data_dir for each in listen(sap2, frontend, folder)]
     if arguments.distractors:
         words = read_words(arguments.distractors)
     else:
@@ -82,7 +84,7 @@ def _parser():
     )
     add = parser.add_argument
     add("--model-dir", required=True, help="a model directory, or a name such as sap2")
-    add("--data-dir", required=True, help="a Kaldi directory with wav.scp, text and keywords")
+    add("--data-dir", required=True, nargs="+", help="Kaldi directories with wav.scp, text and keywords")
     add("--distractors", help="wrong words to draw from, one a line (default: the mini corpus' rare words)")
     add("--sizes", type=int, nargs="+", default=SIZES, help="distractors a list (default: %(default)s)")
     add("--reward", type=float, help="nats that a piece is worth (default: the model's own)")

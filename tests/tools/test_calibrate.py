@@ -8,6 +8,7 @@ import yaml
 
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.retrieval import BY_SOUND
+from funasr_sap.errors import DataError
 from funasr_sap.models.directory import build_model, write_model_directory
 
 TOOL = Path(__file__).parents[2] / "tools" / "calibrate.py"
@@ -36,6 +37,15 @@ def test_the_fit_goes_into_the_model_directory(small_model_dir, speech_dir, tmp_
     before["retrieval_conf"].pop("calibration", None)
     assert after == before  # nothing else has changed
     Calibration(**printed["calibration"])  # no coefficient has the wrong sign
+
+
+def test_all_directories_are_read(small_model_dir, speech_dir, tmp_path):
+    shutil.copy(speech_dir / "wav.scp", tmp_path)
+    (tmp_path / "text").write_text("")
+    (tmp_path / "keywords").write_text("")
+    folders = [str(speech_dir), str(tmp_path)]
+    with pytest.raises(DataError, match=rf"{tmp_path}: \S+ is in wav.scp; expected it in text and keywords"):
+        main(["--model-dir", str(small_model_dir), "--data-dir", *folders])
 
 
 def test_without_a_ctc_head_the_sounds_of_transcripts_count(

@@ -1,4 +1,4 @@
-"""lora_merge, average_checkpoints and export, on a miniature with adapters."""
+"""lora_merge, average_checkpoints, deepen_encoder and export, on miniatures."""
 
 import json
 import shutil
@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests/models"), str(ROOT / "tools")]
 
 import average_checkpoints as average_tool  # noqa: E402
+import deepen_encoder as deepen_tool  # noqa: E402
 import export as export_tool  # noqa: E402
 import lora_merge  # noqa: E402
 import miniatures  # noqa: E402
@@ -162,3 +163,16 @@ def test_the_average_with_the_start(small_model_dir, small_model, tmp_path):
         average_tool.main([*command, str(tmp_path / "nothing")])
     with pytest.raises(SystemExit):
         average_tool.main([*command, str(small_model_dir), "--start-share", "75"])
+
+
+def test_a_deepened_encoder(small_model_dir, speech_wavs, tmp_path, capsys):
+    from funasr_sap import AutoModel
+
+    folders = ["--model-dir", str(small_model_dir), "--output-dir", str(tmp_path / "deep")]
+    deepen_tool.main([*folders, "--num-blocks", "5"])
+    assert read_model_config(tmp_path / "deep")["audio_encoder_conf"]["num_blocks"] == 5
+    found, expected = (
+        AutoModel(model=str(folder), disable_pbar=True).generate([speech_wavs[0].source])
+        for folder in (tmp_path / "deep", small_model_dir)
+    )
+    assert found == expected and "M parameters" in capsys.readouterr().out
