@@ -2,6 +2,9 @@
 
 A model need not be trained anew to become larger: new blocks that pass on what they get start where the old
 ones are, and learn what to add (Chen et al. 2016, "Net2Net", arXiv:1511.05641). For FunASR's SAN-M encoders.
+
+Symbols:
+    E   encoder width
 """
 
 import re
@@ -12,13 +15,13 @@ from funasr_sap.errors import ConfigError
 
 # The first block, "encoders0", changes the width; all the others are alike.
 BLOCK = re.compile(r"audio_encoder\.encoders\.(\d+)\.(.+)")
-# What a block adds to its input goes through these; without them it adds nothing.
-SILENCED = ("self_attn.linear_out.bias", "feed_forward.w_2.weight", "feed_forward.w_2.bias")
-VALUES = "self_attn.linear_q_k_v."  # queries, keys and values; the values' part is silenced
+# What a block adds to its input comes through these, and through its values; without them it adds nothing.
+ZEROED = ("self_attn.linear_out.bias", "feed_forward.w_2.weight", "feed_forward.w_2.bias")
+PROJECTION = "self_attn.linear_q_k_v."  # to queries, keys and values: (3 E, E) and (3 E,)
 
 
 def deepen_encoder(state: dict[str, torch.Tensor], num_blocks: int) -> dict[str, torch.Tensor]:
-    """Add blocks to the audio encoder of a checkpoint, evenly spread, each a silenced copy of the one before.
+    """Add blocks to the audio encoder of a checkpoint, evenly spread: identities made of the one before.
 
     Args:
         state: names and weights of a model.
@@ -31,10 +34,13 @@ def deepen_encoder(state: dict[str, torch.Tensor], num_blocks: int) -> dict[str,
         ConfigError: for another kind of encoder, and for one that has so many blocks already.
     """
     blocks: dict[int, dict[str, torch.Tensor]] = {}
+    rest = {}
     for name, value in state.items():
         if found := BLOCK.fullmatch(name):
             blocks.setdefault(int(found[1]), {})[found[2]] = value
-    if not blocks or VALUES + "weight" not in blocks[0]:
+        else:
+            rest[name] = value
+    if not blocks or PROJECTION + "weight" not in blocks[0]:
         raise ConfigError("the audio encoder has no SAN-M blocks to add to; expected one such as SANMEncoder")
     number = num_blocks - 1 - len(blocks)
     if number < 1:
@@ -43,19 +49,21 @@ def deepen_encoder(state: dict[str, torch.Tensor], num_blocks: int) -> dict[str,
     deeper = []
     for place in range(len(blocks)):
         deeper.append(blocks[place])
-        deeper += [_silence(blocks[place])] * copied.count(place)
-    new = {name: value for name, value in state.items() if not BLOCK.fullmatch(name)}
-    for place, block in enumerate(deeper):
-        new |= {f"audio_encoder.encoders.{place}.{name}": value for name, value in block.items()}
-    return new
+        deeper += [_identity(blocks[place]) for _ in range(copied.count(place))]
+    named = {
+        f"audio_encoder.encoders.{place}.{name}": value
+        for place, block in enumerate(deeper)
+        for name, value in block.items()
+    }
+    return rest | named
 
 
-def _silence(block: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _identity(block: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Copy a block such that it passes on what it gets."""
     copy = {name: value.clone() for name, value in block.items()}
-    for name in SILENCED:
-        copy[name].zero_()
-    for name in copy:
-        if name.startswith(VALUES):
-            copy[name].chunk(3)[2].zero_()
+    for name, value in copy.items():
+        if name in ZEROED:
+            value.zero_()
+        elif name.startswith(PROJECTION):
+            value.chunk(3)[2].zero_()  # the values
     return copy

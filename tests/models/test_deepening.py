@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from funasr_sap.errors import ConfigError
-from funasr_sap.models.deepening import VALUES, deepen_encoder
+from funasr_sap.models.deepening import PROJECTION, deepen_encoder
 
 
 @pytest.fixture
@@ -25,7 +25,9 @@ def test_the_outputs_stay_and_new_blocks_learn(deepened, small_model, features):
     assert len(blocks) == 3
     for block in blocks:
         gradients = {name: parameter.grad for name, parameter in block.named_parameters()}
-        assert gradients[VALUES + "weight"].chunk(3)[2].any() and gradients["feed_forward.w_2.weight"].any()
+        assert (
+            gradients[PROJECTION + "weight"].chunk(3)[2].any() and gradients["feed_forward.w_2.weight"].any()
+        )
 
 
 def test_new_blocks_are_spread_evenly():
@@ -38,8 +40,15 @@ def test_new_blocks_are_spread_evenly():
     found = deepen_encoder(blocks | {"ctc.bias": torch.ones(2)}, 9)
     norms = [found[f"audio_encoder.encoders.{n}.norm1.weight"][0].item() for n in range(8)]
     assert norms == [1, 1, 2, 3, 3, 4, 5, 5] and torch.equal(found["ctc.bias"], torch.ones(2))
-    values = [found[f"audio_encoder.encoders.{n}.{VALUES}weight"].tolist() for n in range(2)]
+    values = [found[f"audio_encoder.encoders.{n}.{PROJECTION}weight"].tolist() for n in range(2)]
     assert values == [[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]]
+
+
+def test_no_two_blocks_share_a_tensor(small_model):
+    """Of two names of one tensor, safetensors would keep one."""
+    found = deepen_encoder(small_model.state_dict(), 6)
+    blocks = [value.data_ptr() for name, value in found.items() if ".encoders." in name]
+    assert len(set(blocks)) == len(blocks)
 
 
 def test_what_cannot_be_deepened(small_model):
