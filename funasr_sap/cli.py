@@ -40,9 +40,9 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +device=NAME         cpu, cuda:0, ...
   +language=en|zh      language of the prompts
   +top=N               keywords kept by retrieval
-  +threshold=X         least confidence of a kept keyword, from 0 to 1
+  +threshold=X         least confidence of a keyword, from 0 to 1
   +use_llm=false       take what the CTC head hears, with its keywords repaired; faster, less accurate
-  +rescore=false       make no second transcript without keywords; faster, less accurate
+  +rescore=false       make no other transcripts to choose from; faster, less accurate
   +repair=false        write no keyword that the LLM did not write
   +guards=false        believe every transcript; see docs/architecture.md
 

@@ -224,14 +224,14 @@ def evidence_features(
     return torch.stack(columns, -1)
 
 
-def check_threshold(value) -> float:
+def check_threshold(value, name: str = "threshold") -> float:
     """Return ``value`` where it is a confidence.
 
     Raises:
-        ConfigError: where it is not.
+        ConfigError: where it is not; ``name`` says what it should have been.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ConfigError(f"threshold: expected a confidence from 0 to 1, got {value!r}")
+        raise ConfigError(f"{name}: expected a confidence from 0 to 1, got {value!r}")
     return value
 
 

@@ -8,13 +8,15 @@ import torch
 from funasr_sap.context.biasing_list import BiasingList, encode_keyword
 from funasr_sap.context.retrieval import check_threshold
 from funasr_sap.errors import ConfigError
+from funasr_sap.models.candidates import choose, collect, likelihoods
 from funasr_sap.models.guards import Guards
-from funasr_sap.models.letters import spell, step_mask
 from funasr_sap.models.prompt_room import answer_limits, check_room
-from funasr_sap.models.speech import BLANK
-from funasr_sap.models.timestamps import WORD, log_likelihoods, word_timestamps
+from funasr_sap.models.repair import has_keyword
+from funasr_sap.models.speech import BLANK, take
+from funasr_sap.models.timestamps import WORD, word_timestamps
 
 TEMPERATURES = (0.4, 0.8)  # of what is tried where greedy decoding loops
+BELIEVED = (None, "shortest")  # faults that a transcript without keywords may have
 PRUNE_MODES = ("llm", "retrieval", "none", "joint")
 
 
@@ -30,10 +32,11 @@ class DecodingOptions:
         itn: ask for written forms (digits, punctuation); None for the model's own. Few prompts can ask.
         name_language: name the language in the prompt; None for the model's own.
         top: keywords kept by retrieval at most; None for the model's own.
-        threshold: least confidence of a kept keyword, in [0, 1]; None for the model's own.
+        threshold: least confidence of a keyword, in [0, 1]; None for the model's own, below which rescoring
+            tries some all the same.
         guards: the transcripts that are not believed; None for the model's own.
         repair: write keywords that are surely spoken over what stands in their place; see ``Repair``.
-        rescore: transcribe without keywords, too, and choose the better transcript; see ``Rescoring``.
+        rescore: transcribe without keywords, too, and choose the best of many transcripts; see ``Rescoring``.
         use_llm: False takes what the CTC head hears for the transcript; repair still writes keywords into it.
         frame_ms: milliseconds an encoder frame.
     """
@@ -72,7 +75,7 @@ class Hypothesis:
 
     Attributes:
         text: the transcript.
-        keywords: the kept keywords, in the order of the biasing list.
+        keywords: the kept keywords, and doubtful ones that are written, in the order of the biasing list.
         keyword_scores: their acoustic evidence in [0, 1].
         timestamp: [start, end] in ms for each word of the text.
         guards: the guards that refused an earlier transcript.
@@ -111,21 +114,16 @@ def decode(
     if options.prune == "llm" and any(columns):
         columns = _prune(model, encoded, lists, shortlist, columns, options)
     transcribe = _transcribe_safely if options.use_llm else _transcribe_by_ctc
-    drafts = transcribe(model, encoded, lists, shortlist, columns, options)
+    drafts = list(transcribe(model, encoded, lists, shortlist, columns, options))
+    drafts = [_hush(model, encoded, row, draft, options) for row, draft in enumerate(drafts)]
+    finish = _rescore if options.rescore and options.use_llm and model.ctc is not None else _repair
     hypotheses = []
-    for row, (texts, wanted, refused) in enumerate(drafts):
-        if _is_silent(model, encoded, row, options):
-            texts, wanted, refused = [""], [], ["silence"] if wanted or any(texts) else []
-        words = [lists[row].words[shortlist.index[row, column]] for column in wanted]
-        scores = [round(float(shortlist.confidence[row, column]), 4) for column in wanted]
-        likelihoods = _likelihoods(model, encoded, row)
-        if options.repair:
-            texts = [model.repair(text, words, scores, likelihoods) for text in texts]
-        text = texts[0]
-        if len(texts) > 1:
-            text = model.rescoring(texts, words, scores, _with_letters(likelihoods, encoded, row))
+    finished = finish(model, encoded, lists, shortlist, drafts, options)
+    for row, (text, kept, refused) in enumerate(finished):
+        keywords = _scored(lists, shortlist, row, kept)
         times = _timestamps(model, encoded, row, text, options.frame_ms)
-        hypotheses.append(Hypothesis(restore_spelling(text, words), words, scores, times, refused))
+        spelt = restore_spelling(text, [*keywords])
+        hypotheses.append(Hypothesis(spelt, [*keywords], [*keywords.values()], times, refused))
     return hypotheses
 
 
@@ -149,27 +147,80 @@ def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
         row for row, wanted in enumerate(columns) if wanted and options.rescore and model.ctc is not None
     ]
     rows = [*range(len(columns)), *again]  # one batch: each step of the LLM costs little more
-    batch = _rows(encoded, rows), [lists[row] for row in rows], _rows(shortlist, rows)
+    batch = take(encoded, rows), [lists[row] for row in rows], take(shortlist, rows)
     drafts = _transcribe(model, *batch, [*columns, *([] for _ in again)], options)
-    plain = {row: [text] for row, (text, _) in zip(again, drafts[len(columns) :], strict=True)}
+    plain = {row: text for row, (text, _) in zip(again, drafts[len(columns) :], strict=True)}
     for row, draft in enumerate(drafts[: len(columns)]):
-        one = model, _rows(encoded, [row]), lists[row : row + 1], _rows(shortlist, [row])
+        one = model, take(encoded, [row]), lists[row : row + 1], take(shortlist, [row])
         text, wanted, refused = _guard(*one, *draft, options)
-        yield [text, *plain.get(row, [])], wanted, refused
+        texts, guards = [text], options.guards or model.guards
+        if row in plain and guards.broken(plain[row], _hear(model, one[1])) in BELIEVED:
+            texts.append(plain[row])
+        yield texts, wanted, refused
 
 
 def _transcribe_by_ctc(model, encoded, lists, shortlist, columns, options):
     """Take what the CTC head hears, with all keywords that were retrieved: one text, columns, no guards."""
     for row, wanted in enumerate(columns):
-        yield [_hear(model, _rows(encoded, [row]))], wanted, []
+        yield [_hear(model, take(encoded, [row]))], wanted, []
 
 
-def _rows(batch, rows):
-    """Some utterances of a batch of fields (B, ...)."""
-    if batch is None:
-        return None
-    fields = {each.name: getattr(batch, each.name) for each in dataclasses.fields(batch)}
-    return type(batch)(**{name: None if value is None else value[rows] for name, value in fields.items()})
+def _repair(model, encoded, lists, shortlist, drafts, options):
+    """Repair each utterance's first draft; yields as ``_rescore``."""
+    least = (options.guards or model.guards).evidence
+    for row, (texts, wanted, refused) in enumerate(drafts):
+        text, kept = texts[0], _scored(lists, shortlist, row, wanted, least)
+        if options.repair:
+            text = model.repair(text, [*kept], [*kept.values()], likelihoods(model, encoded, row))
+        yield text, wanted, refused
+
+
+def _rescore(model, encoded, lists, shortlist, drafts, options):
+    """Choose each utterance's best transcript of many.
+
+    Yields for each utterance its text, the columns of the keywords kept (doubtful ones, if they are written),
+    and the guards that refused earlier texts.
+    """
+    least = (options.guards or model.guards).evidence
+    doubtful, tried, candidates = [], [], []
+    for row, (texts, wanted, refused) in enumerate(drafts):
+        doubtful.append([] if refused else _doubtful(model, shortlist, row, options))
+        tried.append(_scored(lists, shortlist, row, doubtful[row]))
+        kept = _scored(lists, shortlist, row, wanted, least)
+        candidates.append(collect(model, encoded, row, texts, kept, tried[row], repair=options.repair))
+    texts = choose(model, encoded, candidates, options.language)
+    for row, (text, (_, wanted, refused)) in enumerate(zip(texts, drafts, strict=True)):
+        pairs = zip(doubtful[row], tried[row], strict=True)
+        written = [column for column, word in pairs if has_keyword(text.split(), word)]
+        yield text, sorted([*wanted, *written], key=lambda column: int(shortlist.index[row, column])), refused
+
+
+def _hush(model, encoded, row, draft, options):
+    """Leave a draft as it is, or empty where the CTC head hears no speech."""
+    texts, wanted, _ = draft
+    if not _is_silent(model, encoded, row, options):
+        return draft
+    return [""], [], ["silence"] if wanted or any(texts) else []
+
+
+def _scored(lists, shortlist, row, columns, least=0.0) -> dict[str, float]:
+    """Name an utterance's keywords with their confidence, those of at least ``least``."""
+    words = [lists[row].words[shortlist.index[row, column]] for column in columns]
+    scores = [round(float(shortlist.confidence[row, column]), 4) for column in columns]
+    return {word: score for word, score in zip(words, scores, strict=True) if score >= least}
+
+
+def _doubtful(model, shortlist, row, options) -> list[int]:
+    """Find the columns of keywords that are tried although retrieval did not keep them.
+
+    The model's own threshold is for what the LLM reads. One that the caller asks for is for all keywords.
+    """
+    if shortlist is None or options.prune != "retrieval" or options.threshold is not None:
+        return []
+    least = max(model.rescoring.confidence, (options.guards or model.guards).evidence)
+    columns = zip(shortlist.confidence[row].tolist(), shortlist.mask[row].tolist(), strict=True)
+    # A row of padding has the confidence 0.
+    return [column for column, (score, kept) in enumerate(columns) if not kept and score >= least and score]
 
 
 def _retrieve(model, encoded, lists, options):
@@ -256,12 +307,12 @@ def _guard(model, encoded, lists, shortlist, text, columns, options):
         text, columns = again([])
         fault = guards.broken(text, heard)
     for temperature in TEMPERATURES:
-        if fault in (None, "shortest"):
+        if fault in BELIEVED:
             return text, columns, refused
         refused.append(fault)
         text, columns = again([], temperature)
         fault = guards.broken(text, heard)
-    if fault in (None, "shortest"):
+    if fault in BELIEVED:
         return text, columns, refused
     return heard, columns, [*refused, fault]
 
@@ -313,31 +364,6 @@ def _answer(model, tasks, encoded, lists, shortlist, columns, options, temperatu
     return [
         text if heard else "" for text, heard in zip(answers, encoded.audio_mask.any(1).tolist(), strict=True)
     ]
-
-
-def _likelihoods(model, encoded, row):
-    """How texts, lists of words, are scored by the CTC head for an utterance, if there is one."""
-    if encoded.log_probs is None:
-        return None
-    log_probs = encoded.log_probs[row, : int(encoded.frame_mask[row].sum())]
-
-    def spelt(words):
-        return [piece for word in words for piece in encode_keyword(model.tokenizer, word)]
-
-    return lambda texts: log_likelihoods(log_probs, [spelt(words) for words in texts], BLANK)
-
-
-def _with_letters(likelihoods, encoded, row):
-    """Take the mean of the scores by the CTC head and by the letter head, if there is one."""
-    if encoded.letters is None:
-        return likelihoods
-    heard = encoded.letters[row][step_mask(encoded.frame_mask)[row]]
-
-    def both(texts):
-        letters = log_likelihoods(heard, [spell(" ".join(words)) for words in texts], BLANK)
-        return [(a + b) / 2 for a, b in zip(likelihoods(texts), letters, strict=True)]
-
-    return both
 
 
 def _timestamps(model, encoded, row, text, frame_ms):

@@ -8,6 +8,7 @@ from torch import nn
 from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text
 from funasr_sap.context.prompts import IGNORE
 from funasr_sap.context.retrieval import Evidence, Shortlist
+from funasr_sap.models.answers import read_answers
 from funasr_sap.models.letters import spell, step_mask
 from funasr_sap.models.repair import has_keyword
 from funasr_sap.models.speech import BLANK, Speech
@@ -97,14 +98,7 @@ def llm_loss(
         spoken = {clean_keyword(word) for word in keywords[row]}
         kept = [word for word in offered if word in spoken]
         answers.append(model.prompts.answer_ids(task, model.language, texts[row], kept))
-    batch = model.prompt_batch(tasks, speech, context, answers)
-    logits = model.llm(
-        inputs_embeds=model.embed_prompt(batch, speech, context),
-        attention_mask=batch.mask,
-        position_ids=(batch.mask.cumsum(1) - 1).clamp(min=0),
-        logits_to_keep=max(map(len, answers)) + 1,
-    ).logits[:, :-1]
-    labels = batch.labels[:, -logits.shape[1] :]
+    logits, labels = read_answers(model, tasks, speech, context, answers)
     loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE)
     right = (logits.argmax(-1) == labels)[labels != IGNORE]
     return loss, right.float().mean(), (labels != IGNORE).sum(1)

@@ -57,19 +57,12 @@ class Repair:
             if score < self.confidence or has_keyword(words, keyword) or CHINESE.search(keyword):
                 continue
             written = [other for other in keywords if has_keyword(words, other)]
-            drafts = [
-                (draft, stretch)
-                for draft, stretch in _drafts(words, keyword)
-                if all(has_keyword(draft, other) for other in written)
-            ]
             if likelihoods is None:
-                worth, draft = max((_similarity(each[1], keyword), each[0]) for each in drafts)
+                worth, draft = _most_similar(words, keyword, written)
                 wanted = self.similarity
             else:
-                texts = [draft for draft, _ in drafts]
-                now, *worths = likelihoods([words, *texts])
-                worth, draft = max(zip(worths, texts, strict=True))
-                wanted = now - self._allowance(score)
+                worth, draft = best_draft(words, keyword, likelihoods, written)
+                wanted = likelihoods([words])[0] - self._allowance(score)
             if worth >= wanted > -math.inf:
                 words = draft
         return " ".join(words)
@@ -79,11 +72,34 @@ class Repair:
         return self.margin + self.slope * log_odds(score)
 
 
-def _drafts(words: list[str], keyword: str) -> Iterator[tuple[list[str], list[str]]]:
+def best_draft(
+    words: list[str],
+    keyword: str,
+    likelihoods: Callable[[list[list[str]]], list[float]],
+    written: Sequence[str] = (),
+) -> tuple[float, list[str]]:
+    """Write a keyword where the CTC head likes the whole best, none of those ``written`` lost by it.
+
+    Returns:
+        The log likelihood of the new words, in nats, and the words.
+    """
+    drafts = [draft for draft, _ in _drafts(words, keyword, written)]
+    return max(zip(likelihoods(drafts), drafts, strict=True))
+
+
+def _most_similar(words: list[str], keyword: str, written: Sequence[str]) -> tuple[float, list[str]]:
+    """Write a keyword over the words that look most like it: their similarity, and the new words."""
+    drafts = _drafts(words, keyword, written)
+    return max((_similarity(stretch, keyword), draft) for draft, stretch in drafts)
+
+
+def _drafts(words: list[str], keyword: str, written: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
     """Write a keyword everywhere, over up to ``LONGEST`` words: the new words, and those replaced."""
     for start in range(len(words) + 1):
         for end in range(start, min(start + LONGEST, len(words)) + 1):
-            yield words[:start] + keyword.split() + words[end:], words[start:end]
+            draft = words[:start] + keyword.split() + words[end:]
+            if all(has_keyword(draft, other) for other in written):
+                yield draft, words[start:end]
 
 
 def has_keyword(words: list[str], keyword: str) -> bool:

@@ -1,52 +1,67 @@
-"""Rescoring: of several transcripts, the one that the CTC head and the keywords speak for."""
+"""Rescoring: of several transcripts, the one that CTC head, letters, keywords and LLM speak for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from funasr_sap.context.retrieval import check_threshold
 from funasr_sap.models.repair import has_keyword, log_odds
 
 
 @dataclass(frozen=True)
 class Rescoring:
-    """How transcripts of one utterance, with keywords and without, are weighed against each other.
+    """How the transcripts that an utterance may get are weighed against each other.
 
-    The LLM reads less carefully where it is given keywords, and misspells rare words where it is not. A
-    transcript is worth the log likelihood of its words by the CTC head (with a span head, the mean of this
-    and of the letter head's), and for each kept keyword in it ``margin`` + ``slope`` · log odds of the
-    keyword's confidence.
+    The LLM reads less carefully where it is given keywords, and misspells rare words where it is not; a word
+    that is surely not spoken, but sounds like one that is, may be in the list. A transcript is worth the log
+    likelihood of its words by the CTC head (with a span head, the mean of this and of the letter head's);
+    for each keyword in it ``margin`` + ``slope`` · log odds of the keyword's confidence; and ``llm`` times
+    its log likelihood by the LLM without keywords, which is low where a common word becomes a rare one and
+    where the LLM was not sure itself.
 
     Attributes:
         margin: nats that a keyword with even odds is worth.
         slope: nats more for each nat of log odds.
+        llm: weight of the LLM's log likelihood; 0 does without.
+        confidence: least confidence of a keyword that is tried, kept by retrieval or not.
+
+    Raises:
+        ConfigError: for a ``confidence`` outside of [0, 1].
     """
 
-    margin: float = 25.0
+    margin: float = 40.0
     slope: float = 6.0
+    llm: float = 1.5
+    confidence: float = 0.01
 
-    def __call__(
+    def __post_init__(self):
+        check_threshold(self.confidence, "rescoring_conf.confidence")
+
+    def worths_without_llm(
         self,
         texts: Sequence[str],
         keywords: Sequence[str],
         scores: Sequence[float],
         likelihoods: Callable[[list[list[str]]], list[float]],
-    ) -> str:
-        """Choose a transcript; the first of those that are worth the same.
+    ) -> list[float]:
+        """Weigh transcripts by all but the LLM.
 
         Args:
             texts: the transcripts; words between spaces.
-            keywords: the kept keywords.
+            keywords: those that may be in them.
             scores: their confidence.
             likelihoods: gives the log likelihood of texts, lists of words, in nats.
+
+        Returns:
+            What each is worth, in nats.
         """
         words = [text.split() for text in texts]
-        worths = [
+        return [
             heard + self._bonus(written, keywords, scores)
             for heard, written in zip(likelihoods(words), words, strict=True)
         ]
-        return texts[worths.index(max(worths))]
 
     def _bonus(self, words, keywords, scores) -> float:
-        """What the kept keywords that are written are worth, in nats."""
+        """What the keywords that are written are worth, in nats."""
         pairs = zip(keywords, scores, strict=True)
         written = [log_odds(score) for keyword, score in pairs if has_keyword(words, keyword)]
         return sum(self.margin + self.slope * odds for odds in written)

@@ -73,7 +73,7 @@ class SAP2(nn.Module):
             evidence (``Calibration``).
         guard_conf: what transcripts are not believed; see ``Guards``.
         repair_conf: which keywords are written where the LLM did not; see ``Repair``.
-        rescoring_conf: how transcripts with and without keywords are weighed; see ``Rescoring``.
+        rescoring_conf: how the transcripts that an utterance may get are weighed; see ``Rescoring``.
         prompt_conf: ``language``, used where none is asked for; the others: ``PromptTemplate``.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.

@@ -47,3 +47,11 @@ class Context:
 
     embeddings: torch.Tensor
     mask: torch.Tensor
+
+
+def take(batch, rows: list[int]):
+    """Take utterances, some several times, out of a batch: any dataclass of tensors (B, ...), or None."""
+    if batch is None:
+        return None
+    fields = {each.name: getattr(batch, each.name) for each in dataclasses.fields(batch)}
+    return type(batch)(**{name: None if value is None else value[rows] for name, value in fields.items()})

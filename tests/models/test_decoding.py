@@ -9,15 +9,21 @@ from funasr_sap.models.decoding import (
     PRUNE_MODES,
     DecodingOptions,
     _named,
-    _with_letters,
     decode,
     restore_spelling,
 )
 from funasr_sap.models.guards import Guards
-from funasr_sap.models.letters import spell, step_mask
-from funasr_sap.models.timestamps import log_likelihoods
+from funasr_sap.models.repair import Repair
 
 DISTRACTORS = ["photosynthesis", "xylem", "tumbleweed", "connotes"]
+
+
+def spoil(utterances) -> list[str]:
+    """Write another word over the first keyword of each utterance."""
+    return [
+        " ".join("xylem" if word == each.keywords[0] else word for word in each.text.split())
+        for each in utterances
+    ]
 
 
 def lists_of(model, words):
@@ -70,6 +76,61 @@ def test_of_two_transcripts_the_better_is_taken(taught, make_batch, monkeypatch)
     assert [bool(each.keywords) for each in found] == [True, False, True]
     found = recognise(taught.model, batch, words, **options, rescore=False)
     assert [each.text for each in found] == ["nonsense", plain[1], "nonsense"]
+
+
+def test_a_doubtful_keyword_is_written_where_the_transcript_is_better_for_it(taught, make_batch, monkeypatch):
+    """What the model's threshold keeps from the LLM is tried; what the caller's does is not."""
+    batch, words = make_batch(taught.places), [list(each.keywords) for each in taught.utterances]
+    spoiled = spoil(taught.utterances)
+
+    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
+        return [(spoiled[row % len(spoiled)], wanted) for row, wanted in enumerate(columns)]
+
+    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
+    monkeypatch.setattr(taught.model, "threshold", 1.0)
+    found = recognise(taught.model, batch, words)
+    for each, utterance in zip(found, taught.utterances, strict=True):
+        assert each.text == utterance.text and utterance.keywords[0] in each.keywords
+        assert len(each.keyword_scores) == len(each.keywords)
+    refusals = [{"threshold": 1.0}, {"rescore": False}, {"guards": Guards(evidence=1.0)}]
+    for options in [*refusals, {"prune": "llm"}, {"prune": "joint"}]:
+        found = recognise(taught.model, batch, words, **options)
+        assert [(each.text, each.keywords) for each in found] == [(text, []) for text in spoiled]
+
+
+@pytest.mark.parametrize("rescore", [True, False])
+def test_a_kept_keyword_without_enough_evidence_is_not_written(taught, make_batch, monkeypatch, rescore):
+    batch, words = make_batch(taught.places), [list(each.keywords) for each in taught.utterances]
+
+    spoiled = spoil(taught.utterances)
+
+    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
+        return [(spoiled[row % len(spoiled)], wanted) for row, wanted in enumerate(columns)]
+
+    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
+    monkeypatch.setattr(taught.model, "repair", Repair())
+    options = {"rescore": rescore, "threshold": 0.0}
+    found = recognise(taught.model, batch, words, **options)
+    assert [each.text for each in found] == [each.text for each in taught.utterances]
+    found = recognise(taught.model, batch, words, **options, guards=Guards(evidence=1.01))
+    assert [each.text for each in found] == spoiled
+
+
+def test_a_transcript_that_a_guard_refuses_is_no_candidate(taught, make_batch, monkeypatch):
+    """Where the LLM loops without keywords, its text with keywords stands, however likely the loop."""
+    batch, words = make_batch(taught.places), [list(each.keywords) for each in taught.utterances]
+    texts = [each.text for each in taught.utterances]
+
+    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
+        return [(texts[row % 3] if wanted else "no " * 40, wanted) for row, wanted in enumerate(columns)]
+
+    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
+    monkeypatch.setattr(
+        "funasr_sap.models.candidates.score_texts",
+        lambda model, speech, rows, texts, _: [1e3 * text.count("no no") for text in texts],
+    )
+    found = recognise(taught.model, batch, words, repair=False)
+    assert [each.text for each in found] == texts
 
 
 def test_a_model_without_llm_training_decodes_by_its_ctc_head(make_model, make_batch):
@@ -291,25 +352,3 @@ def test_where_the_ctc_head_hears_too_little_nothing_is_written(taught, make_bat
     heard = recognise(taught.model, batch, words, guards=Guards(silence=1), use_llm=use_llm)
     assert heard == recognise(taught.model, batch, words, guards=Guards(silence=0), use_llm=use_llm)
     assert all(each.text and each.keywords and not each.guards for each in heard)
-
-
-def test_transcripts_are_scored_by_letters_as_well(small_model, make_batch):
-    batch = make_batch([7, 0])
-    with torch.no_grad():
-        encoded = small_model.encode(batch["speech"], batch["speech_lengths"])
-    for row in range(2):
-        heard = encoded.letters[row][step_mask(encoded.frame_mask)[row]]
-        score = _with_letters(lambda texts: [-4.0] * len(texts), encoded, row)
-        texts = ("two words", "xylem", "")
-        letters = log_likelihoods(heard, [spell(text) for text in texts])
-        assert score([text.split() for text in texts]) == pytest.approx(
-            [(each - 4.0) / 2 for each in letters]
-        )
-        assert max(letters) < 0
-
-
-def test_without_a_letter_head_the_score_is_the_ctc_heads(make_model, make_batch):
-    model, batch = make_model(span_head=None, span_head_conf=None), make_batch([7])
-    encoded = model.encode(batch["speech"], batch["speech_lengths"])
-    assert encoded.letters is None
-    assert _with_letters(len, encoded, 0) is len

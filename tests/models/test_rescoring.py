@@ -1,9 +1,8 @@
-import math
-
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from funasr_sap.errors import ConfigError
 from funasr_sap.models.rescoring import Rescoring
 
 COSTS = {"a dislexia test": -1.0, "a dyslexia test": -20.0, "the dyslexia test": -30.0}
@@ -24,10 +23,19 @@ def hear(texts):
 )
 def test_a_keyword_outweighs_what_it_costs(margin, score, expected):
     texts = ["the Dyslexia test", "a dislexia test", "a Dyslexia test"]
-    assert Rescoring(margin=margin, slope=2.0)(texts, ["dyslexia"], [score], hear) == expected
+    worths = Rescoring(margin=margin, slope=2.0).worths_without_llm(texts, ["dyslexia"], [score], hear)
+    assert texts[worths.index(max(worths))] == expected
 
 
-@given(st.lists(st.text("ab ", max_size=5), min_size=1, max_size=4))
-def test_the_first_of_equals_is_chosen(texts):
-    assert Rescoring()(texts, [], [], lambda texts: [0.0] * len(texts)) == texts[0]
-    assert Rescoring()(texts, [], [], lambda texts: [-math.inf] * len(texts)) == texts[0]
+@given(st.lists(st.text("ab ", max_size=5), max_size=4), st.floats(-100, 0))
+def test_without_keywords_the_worth_is_what_is_heard(texts, heard):
+    assert Rescoring().worths_without_llm(texts, [], [], lambda texts: [heard] * len(texts)) == [heard] * len(
+        texts
+    )
+
+
+def test_a_confidence_that_is_none_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"^rescoring_conf\.confidence: expected a confidence from 0 to 1, got 1\.5$"
+    ):
+        Rescoring(confidence=1.5)
