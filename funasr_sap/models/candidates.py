@@ -10,7 +10,7 @@ from funasr_sap.models.repair import best_draft, has_keyword
 from funasr_sap.models.speech import BLANK, Speech
 from funasr_sap.models.timestamps import CHINESE, log_likelihoods
 
-REACH = 40.0  # nats; what is further behind than this is given up before the LLM is asked, for speed
+REACH = 25.0  # nats; what is further behind than this is given up before the LLM is asked, for speed
 
 
 @dataclasses.dataclass(frozen=True)
