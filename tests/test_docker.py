@@ -149,7 +149,8 @@ class Image:
             (folder / "root" / "etc" / name).touch()
         # Who is not root may not add users; the options are read all the same.
         alone = "" if os.geteuid() == 0 else "--help "
-        self.write_program("useradd", f'{shutil.which("useradd")} --prefix {folder}/root {alone}"$@"')
+        useradd = shutil.which("useradd", path=f"{os.environ['PATH']}:/usr/sbin")  # not on every user's PATH
+        self.write_program("useradd", f'{useradd} --prefix {folder}/root {alone}"$@"')
         settings = dict(word.split("=", 1) for line in all_of("ENV") for word in shlex.split(line))
         self.environment = {
             "PATH": f"{self.bin}:{os.environ['PATH']}",
