@@ -10,19 +10,26 @@ import torch
 from torch import nn
 
 from funasr_sap.context.prompts import IGNORE
-from funasr_sap.models.speech import Speech, take
+from funasr_sap.models.speech import Context, Speech, take
 
 ROWS = 16  # prompts that the LLM reads at a time: longer batches take more memory, and no less time
 
 
-def read_answers(model, tasks, speech: Speech, context, answers, language=None):
+def read_answers(
+    model,
+    tasks: list[str],
+    speech: Speech,
+    context: Context | None,
+    answers: list[list[int]],
+    language: str | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Let the LLM read prompts with their answers.
 
     Args:
         model: a ``SAP2``.
         tasks: B tasks.
         speech: B utterances.
-        context: their ``Context``; None for none.
+        context: their keywords; None for none.
         answers: B answers, token ids.
         language: of the prompts; None for the model's own.
 

@@ -50,7 +50,7 @@ def collect(
         repair: False leaves the texts as they are.
     """
     keywords = {**kept, **doubtful}
-    if not keywords or not any(texts):
+    if not any(texts) or (not keywords and len(texts) == 1):  # nothing to choose from
         return Candidates(texts[:1], [0.0])
     hear = likelihoods(model, speech, row)
     found = texts

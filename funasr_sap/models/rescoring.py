@@ -11,12 +11,11 @@ from funasr_sap.models.repair import has_keyword, log_odds
 class Rescoring:
     """How the transcripts that an utterance may get are weighed against each other.
 
-    The LLM reads less carefully where it is given keywords, and misspells rare words where it is not; a word
-    that is surely not spoken, but sounds like one that is, may be in the list. A transcript is worth the log
-    likelihood of its words by the CTC head (with a span head, the mean of this and of the letter head's);
-    for each keyword in it ``margin`` + ``slope`` · log odds of the keyword's confidence; and ``llm`` times
-    its log likelihood by the LLM without keywords, which is low where a common word becomes a rare one and
-    where the LLM was not sure itself.
+    The LLM reads less carefully where it is given keywords, and misspells rare words where it is not. A
+    transcript is worth the log likelihood of its words by the CTC head (with a span head, the mean of this
+    and of the letter head's); for each keyword in it ``margin`` + ``slope`` · log odds of the keyword's
+    confidence; and ``llm`` times its log likelihood by the LLM without keywords: of common words the LLM is
+    sure, so a keyword that only sounds like one costs much; of rare words, which it spells by ear, it is not.
 
     Attributes:
         margin: nats that a keyword with even odds is worth.

@@ -50,6 +50,7 @@ def test_texts_stay_as_they_are_without_repair_and_without_keywords(taught, hear
     assert set(found.texts) <= set(texts) and taught.utterances[0].text in found.texts
     assert collect(taught.model, heard, 0, [text], {}, {}) == Candidates([text], [0.0])
     assert collect(taught.model, heard, 0, [""], {keyword: 0.9}, {}) == Candidates([""], [0.0])
+    assert taught.utterances[0].text in collect(taught.model, heard, 0, texts, {}, {}).texts
 
 
 def test_what_is_too_unsure_is_not_tried(taught, heard):
