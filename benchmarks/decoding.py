@@ -4,8 +4,9 @@ r"""Speed of decoding with the embedded model: batches, list sizes and pruning, 
 python benchmarks/decoding.py --utterances 64
 
 Every row decodes the same synthetic utterances, its lists of N distractors beside the true words. RTF is
-seconds of work a second of speech. The ratios are to the first row, batch 1 with N = 20, the way models are
-decoded that cannot batch. Rows take turns, and the best round of each counts; the first round warms up.
+seconds of work a second of speech. The ratios are to the first row, batch 1 with N = 20 and an LLM that
+writes token by token, the way FunASR's LLM models decode. Rows take turns, and the best round of each counts;
+the first round warms up.
 """
 
 import argparse
@@ -37,13 +38,17 @@ class Row:
     distractors: int
     prune: str = "retrieval"
     use_llm: bool = True
+    speculate: bool = True
 
     def __str__(self):
         way = self.prune if self.use_llm else "no LLM"
+        way += "" if self.speculate else ", token by token"
         return f"batch {self.batch_size}, N = {self.distractors}, {way}"
 
 
 ROWS = (
+    Row(1, 20, speculate=False),
+    Row(16, 20, speculate=False),
     Row(1, 20),
     Row(16, 20),
     Row(1, 0),
@@ -105,6 +110,7 @@ def measure(
             batch_size=row.batch_size,
             prune=row.prune,
             use_llm=row.use_llm,
+            speculate=row.speculate,
         )
         if number >= len(rows):
             best[row] = min(best.get(row, float("inf")), clock() - started)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 r"""What keywords do to sounds without speech, and to the length of transcripts.
 
-python benchmarks/hallucination.py --clips 200 --utterances 600
+python benchmarks/hallucination.py --clips 200 --utterances 2000
 
 Clips without speech (silence, noise, hum, clicks, music, breaths at several levels) should give neither text
 nor keyword. Transcripts of speech should not lose words to a list: each is compared with the one without a
@@ -44,7 +44,7 @@ def main(argv=None):
     )
     parser.add_argument("--model", default="sap2", help="name or directory (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=200, help="without speech (default: %(default)s)")
-    parser.add_argument("--utterances", type=int, default=600, help="of speech (default: %(default)s)")
+    parser.add_argument("--utterances", type=int, default=2000, help="of speech (default: %(default)s)")
     parser.add_argument("--split", default="test", help="of the mini corpus (default: %(default)s)")
     parser.add_argument(
         "--seed", type=int, default=0, help="of clips, speech and lists (default: %(default)s)"

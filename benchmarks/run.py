@@ -31,6 +31,7 @@ from funasr_sap.tool import run
 
 HEADER = ("what", "against", "times as fast", "goal")
 DECODING = {
+    "nano": decoding.Row(1, 20, speculate=False),
     "one": decoding.Row(1, 20),
     "many": decoding.Row(16, 20),
     "stages": decoding.Row(16, 100, "llm"),
@@ -84,7 +85,10 @@ def of_decoding(model, folder, arguments):
     best, seconds = decoding.measure(model, folder, rows, arguments.rounds, arguments.seed, clock)
     best = {name: best[row] for name, row in DECODING.items()}
     yield "batch 16, both stages, N = 100", "speech (RTF 1)", seconds / best["stages"], "12.5 (RTF 0.08)"
-    yield "batch 16, N = 20", "batch 1, N = 20", best["one"] / best["many"], "4"
+    nano = "batch 1, token by token, as FunASRNano"
+    yield "batch 16, N = 20", nano, best["nano"] / best["many"], "4"
+    yield "batch 1, N = 20", nano, best["nano"] / best["one"], "-"
+    yield "batch 16, N = 20", "batch 1, N = 20", best["one"] / best["many"], "-"
     yield "batch 16, N = 2,000", "batch 16, N = 20", best["many"] / best["long"], "0.77 (1.3 times the cost)"
     yield "batch 16, N = 20, no LLM", "batch 16, N = 20", best["many"] / best["fast"], "-"
 

@@ -81,9 +81,9 @@ class AutoModel(funasr.AutoModel):
             input_len: as FunASR's; not read for SAP².
             progress_callback: called with the number of utterances done, and of all.
             **cfg: ``hotwords`` (see ``funasr_sap.inputs.resolve_hotwords``), ``prune``, ``language``,
-                ``itn``, ``top``, ``threshold``, ``guards``, ``repair``, ``rescore``, ``use_llm``, ``fs``,
-                ``batch_size``, ``bf16`` or ``fp16``, ``data_type``, and what FunASR takes;
-                ``output_dir``, a folder that gets ``1best_recog/{text,score,time_stamp,keywords}``.
+                ``itn``, ``top``, ``threshold``, ``guards``, ``repair``, ``rescore``, ``use_llm``,
+                ``speculate``, ``fs``, ``batch_size``, ``bf16`` or ``fp16``, ``data_type``, and what FunASR
+                takes; ``output_dir``, a folder that gets ``1best_recog/{text,score,time_stamp,keywords}``.
 
         Returns:
             {"key", "text", "keywords", "keyword_scores", "timestamp"} for each utterance, in order. One of

@@ -26,6 +26,7 @@ MODEL_OPTIONS = (
     "repair",
     "rescore",
     "use_llm",
+    "speculate",
     "index_dir",
 )
 MODEL_OPTIONS += ("bf16", "fp16")
@@ -56,6 +57,7 @@ class DecodeOptions:
     repair: bool | None = option("SAP²: false writes no keyword that the LLM did not write", None)
     rescore: bool | None = option("SAP²: false makes no other transcripts to choose from", None)
     use_llm: bool | None = option("SAP²: false takes the CTC head's transcript, repaired", None)
+    speculate: bool | None = option("SAP²: false lets the LLM write token by token; slower, the same", None)
     index_dir: str | None = option("SAP²: folder that keeps the indexes of long biasing lists", None)
     bf16: bool | None = option("SAP²: multiply matrices in bf16", None)
     fp16: bool | None = option("SAP²: multiply matrices in fp16", None)

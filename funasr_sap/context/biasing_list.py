@@ -21,6 +21,7 @@ from funasr_sap.errors import DataError
 
 CHINESE = re.compile("[\u3400-\u9fff]")
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
+KEYWORDS_KEPT = 1 << 18  # cleaned and spelt: many lists share most of their keywords
 
 
 def parse_hotwords(value, separators: str = ",\n") -> list[str]:
@@ -69,6 +70,7 @@ def _parse_text(text: str, separators: str) -> list[str]:
     return text.split(separators[0])
 
 
+@functools.lru_cache(maxsize=KEYWORDS_KEPT)
 def clean_keyword(word: str) -> str:
     """Neutralise one keyword: it is data, and never changes a prompt's structure.
 
@@ -155,7 +157,7 @@ class BiasingList:
         return BiasingList.restore(words=self.words, ids=ids)
 
 
-@functools.lru_cache(maxsize=1 << 18)
+@functools.lru_cache(maxsize=KEYWORDS_KEPT)
 def encode_keyword(tokenizer, word: str) -> tuple[int, ...]:
     """Tokenise a cleaned keyword as it is spelt in the middle of a sentence: Chinese has no space there."""
     if CHINESE.match(word):

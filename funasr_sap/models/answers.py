@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from funasr_sap.context.prompts import IGNORE
+from funasr_sap.models.generation import ROWS
 from funasr_sap.models.speech import Context, Speech, take
-
-ROWS = 16  # prompts that the LLM reads at a time: longer batches take more memory, and no less time
 
 
 def read_answers(

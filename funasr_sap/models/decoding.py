@@ -9,6 +9,7 @@ from funasr_sap.context.biasing_list import BiasingList, encode_keyword
 from funasr_sap.context.retrieval import check_threshold
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.candidates import choose, collect, likelihoods
+from funasr_sap.models.generation import can_read_drafts, read_drafts, write_answers
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.prompt_room import answer_limits, check_room
 from funasr_sap.models.repair import has_keyword
@@ -38,6 +39,8 @@ class DecodingOptions:
         repair: write keywords that are surely spoken over what stands in their place; see ``Repair``.
         rescore: transcribe without keywords, too, and choose the best of many transcripts; see ``Rescoring``.
         use_llm: False takes what the CTC head hears for the transcript; repair still writes keywords into it.
+        speculate: let the LLM read drafts of its answers; False lets it write token by token, which gives the
+            same, more slowly.
         frame_ms: milliseconds an encoder frame.
     """
 
@@ -51,6 +54,7 @@ class DecodingOptions:
     repair: bool = True
     rescore: bool = True
     use_llm: bool = True
+    speculate: bool = True
     frame_ms: float = 60.0
 
     def __post_init__(self):
@@ -62,7 +66,7 @@ class DecodingOptions:
             raise ConfigError(f"top: expected a whole number of keywords above 0, got {self.top!r}")
         if self.threshold is not None:
             check_threshold(self.threshold)
-        for name in ("repair", "rescore", "use_llm"):
+        for name in ("repair", "rescore", "use_llm", "speculate"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
         if self.itn is not None and not isinstance(self.itn, bool):
@@ -154,7 +158,7 @@ def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
         one = model, take(encoded, [row]), lists[row : row + 1], take(shortlist, [row])
         text, wanted, refused = _guard(*one, *draft, options)
         texts, guards = [text], options.guards or model.guards
-        if row in plain and guards.broken(plain[row], _hear(model, one[1])) in BELIEVED:
+        if row in plain and guards.broken(plain[row], _hear(model, encoded, row)) in BELIEVED:
             texts.append(plain[row])
         yield texts, wanted, refused
 
@@ -162,7 +166,7 @@ def _transcribe_safely(model, encoded, lists, shortlist, columns, options):
 def _transcribe_by_ctc(model, encoded, lists, shortlist, columns, options):
     """Take what the CTC head hears, with all keywords that were retrieved: one text, columns, no guards."""
     for row, wanted in enumerate(columns):
-        yield [_hear(model, take(encoded, [row]))], wanted, []
+        yield [_hear(model, encoded, row)], wanted, []
 
 
 def _repair(model, encoded, lists, shortlist, drafts, options):
@@ -300,7 +304,7 @@ def _guard(model, encoded, lists, shortlist, text, columns, options):
     if weak:
         refused.append("evidence")
         text, columns = again([column for column in columns if column not in weak])
-    heard = _hear(model, encoded)
+    heard = _hear(model, encoded, 0)
     fault = guards.broken(text, heard)
     if fault and columns:
         refused.append(fault)
@@ -323,11 +327,11 @@ def _is_silent(model, encoded, row, options) -> bool:
     return encoded.log_probs is not None and len(_greedy(encoded, row)) < guards.silence
 
 
-def _hear(model, encoded) -> str:
+def _hear(model, encoded, row) -> str:
     """What the CTC head hears in an utterance, by its greedy path."""
     if encoded.log_probs is None:
         return ""
-    return model.tokenizer.decode(_greedy(encoded, 0), skip_special_tokens=True).strip()
+    return model.tokenizer.decode(_greedy(encoded, row), skip_special_tokens=True).strip()
 
 
 def _greedy(encoded, row) -> list[int]:
@@ -343,27 +347,28 @@ def _answer(model, tasks, encoded, lists, shortlist, columns, options, temperatu
     context = None
     if any(columns):
         context = model.embed_context(encoded, lists, shortlist, columns, options.language)
-    batch = model.prompt_batch(tasks, encoded, context, language=options.language)
-    longest = answer_limits(encoded, context, options.frame_ms)
-    sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
-    with torch.random.fork_rng(enabled=bool(temperature)):
-        if temperature:
-            torch.manual_seed(0)
-        ids = model.llm.generate(
-            inputs_embeds=model.embed_prompt(batch, encoded, context),
-            attention_mask=batch.mask.long(),
-            max_new_tokens=max(longest),
-            eos_token_id=model.prompts.end_id,
-            pad_token_id=0,
-            **sampling,
-        )
-    # Each has its own limit, so that an utterance's answer does not depend on what it is batched with.
-    ids = [answer[:limit] for answer, limit in zip(ids.tolist(), longest, strict=True)]
+    limits = answer_limits(encoded, context, options.frame_ms)
+    if options.speculate and not temperature and model.ctc is not None and can_read_drafts(model.llm):
+        drafts = _draft(model, tasks, encoded, lists, shortlist, columns, options)
+        ids = read_drafts(model, tasks, encoded, context, drafts, limits, options.language)
+    else:
+        ids = write_answers(model, tasks, encoded, context, limits, options.language, temperature)
     answers = model.tokenizer.batch_decode(ids, skip_special_tokens=True)
     answers = [" ".join(text.split()) for text in answers]  # one line, as Kaldi's files have them
     return [
         text if heard else "" for text, heard in zip(answers, encoded.audio_mask.any(1).tolist(), strict=True)
     ]
+
+
+def _draft(model, tasks, encoded, lists, shortlist, columns, options) -> list[list[int]]:
+    """Guess the answers: what the CTC head hears, with the keywords that it supports."""
+    drafts = []
+    for row, (task, wanted) in enumerate(zip(tasks, columns, strict=True)):
+        kept = _scored(lists, shortlist, row, wanted)
+        hear = likelihoods(model, encoded, row)
+        text = model.repair(_hear(model, encoded, row), [*kept], [*kept.values()], hear)
+        drafts.append(model.prompts.answer_ids(task, options.language, text, [*kept]))
+    return drafts
 
 
 def _timestamps(model, encoded, row, text, frame_ms):

@@ -5,6 +5,7 @@ import dataclasses
 import torch
 
 from funasr_sap.context.retrieval import Shortlist
+from funasr_sap.models.generation import write_answers
 from funasr_sap.models.speech import Speech
 
 LONGEST = 256  # tokens: half a minute of fast speech
@@ -20,15 +21,9 @@ def first_transcripts(model, speech: Speech) -> list[str]:
     """
     if not speech.audio.shape[1]:
         return [""] * len(speech.audio)
-    batch = model.prompt_batch(["transcribe"] * len(speech.audio), speech, None)
-    ids = model.llm.generate(
-        inputs_embeds=model.embed_prompt(batch, speech, None),
-        attention_mask=batch.mask.long(),
-        max_new_tokens=min(LONGEST, int(speech.frame_mask.sum(1).max())),
-        do_sample=False,
-        eos_token_id=model.prompts.end_id,
-        pad_token_id=0,
-    )
+    tasks = ["transcribe"] * len(speech.audio)
+    limits = [min(LONGEST, int(speech.frame_mask.sum(1).max()))] * len(tasks)
+    ids = write_answers(model, tasks, speech, None, limits)
     return model.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 

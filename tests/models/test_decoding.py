@@ -59,6 +59,16 @@ def test_without_the_llm_the_ctc_head_transcribes(taught, make_batch, monkeypatc
         assert hypothesis.keywords == [word.upper() for word in each.keywords]
 
 
+@pytest.mark.parametrize("prune", PRUNE_MODES)
+def test_drafts_change_nothing_but_the_time(taught, make_batch, prune, monkeypatch):
+    words = [list(taught.utterances[0].keywords), [], [*DISTRACTORS, *taught.utterances[2].keywords]]
+    slow = recognise(taught.model, make_batch(taught.places), words, prune=prune, speculate=False)
+    monkeypatch.setattr(taught.model.llm, "generate", None)
+    assert recognise(taught.model, make_batch(taught.places), words, prune=prune) == slow
+    with pytest.raises(TypeError):  # token by token
+        recognise(taught.model, make_batch(taught.places), words, prune=prune, speculate=False)
+
+
 def test_of_two_transcripts_the_better_is_taken(taught, make_batch, monkeypatch):
     """A transcript with keywords that the CTC head did not hear gives way to the one without."""
     batch, words = make_batch(taught.places), [["photosynthesis"], [], ["xylem"]]

@@ -1,0 +1,203 @@
+"""Generation: the LLM's answers, written token by token, or read from drafts.
+
+Behind each token of a draft the LLM tells what it would have written there. Up to the first token that
+differs, the draft is its greedy answer; then its own token stands, and it reads on. This is speculative
+decoding (Leviathan et al. 2023, arXiv 2211.17192), with the CTC head for the small model: its guesses
+are free.
+
+Symbols:
+    B   utterances of a batch   S   tokens read at a time   D   LLM width
+"""
+
+import numba
+import numpy as np
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from funasr_sap.models.speech import Context, Speech
+
+ROWS = 16  # prompts that the LLM reads at a time: longer batches take more memory, and no less time
+AHEAD = 6  # tokens of a draft that are read at a time once one was wrong: more of them may be, too
+
+
+@torch.no_grad()
+def write_answers(
+    model,
+    tasks: list[str],
+    speech: Speech,
+    context: Context | None,
+    limits: list[int],
+    language: str | None = None,
+    temperature: float = 0.0,
+) -> list[list[int]]:
+    """Let the LLM write token by token.
+
+    Args:
+        model: a ``SAP2``.
+        tasks: B tasks.
+        speech: B utterances.
+        context: their keywords; None for none.
+        limits: tokens that each answer may have.
+        language: of the prompts; None for the model's own.
+        temperature: 0 takes the likeliest token; above, tokens are drawn, in each call the same.
+
+    Returns:
+        B answers, token ids.
+    """
+    batch = model.prompt_batch(tasks, speech, context, language=language)
+    sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    with torch.random.fork_rng(enabled=bool(temperature)):
+        if temperature:
+            torch.manual_seed(0)
+        ids = model.llm.generate(
+            inputs_embeds=model.embed_prompt(batch, speech, context),
+            attention_mask=batch.mask.long(),
+            max_new_tokens=max(limits),
+            eos_token_id=model.prompts.end_id,
+            pad_token_id=0,
+            **sampling,
+        )
+    # Each has its own limit, so that an utterance's answer does not depend on what it is batched with.
+    return [answer[:limit] for answer, limit in zip(ids.tolist(), limits, strict=True)]
+
+
+def can_read_drafts(llm) -> bool:
+    """Tell whether an LLM can pass over what it has read; sliding windows and recurrent states cannot."""
+    layers = DynamicCache(config=llm.config).layers
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+@torch.no_grad()
+def read_drafts(
+    model,
+    tasks: list[str],
+    speech: Speech,
+    context: Context | None,
+    drafts: list[list[int]],
+    limits: list[int],
+    language: str | None = None,
+) -> list[list[int]]:
+    """Let the LLM read drafts of its answers, and write where it disagrees.
+
+    Args:
+        model: a ``SAP2`` whose LLM can read drafts.
+        tasks: B tasks.
+        speech: B utterances.
+        context: their keywords; None for none.
+        drafts: B guesses, token ids; the nearer to the answer, the faster.
+        limits: tokens that each answer may have.
+        language: of the prompts; None for the model's own.
+
+    Returns:
+        B answers, token ids: but for rounding, the likeliest ones of ``write_answers``.
+    """
+    batch = model.prompt_batch(tasks, speech, context, drafts, language)
+    embeddings, lengths = model.embed_prompt(batch, speech, context), batch.mask.sum(1).tolist()
+    order, answers = sorted(range(len(tasks)), key=lengths.__getitem__), {}
+    for first in range(0, len(order), ROWS):  # prompts of like length: padding costs as much as tokens
+        rows = order[first : first + ROWS]
+        size = max(lengths[row] for row in rows)
+        prompts = embeddings[rows, -size:], batch.mask[rows, -size:]
+        found = _read_drafts(model, *prompts, [drafts[row] for row in rows], [limits[row] for row in rows])
+        answers.update(zip(rows, found, strict=True))
+    return [answers[row][:limit] for row, limit in enumerate(limits)]
+
+
+def _read_drafts(model, embeddings, mask, drafts, limits) -> list[list[int]]:
+    """Read prompts with their drafts, (B, S, D) embeddings and (B, S) mask; then go on as they should."""
+    reader, end = _Reader(model.llm), model.prompts.end_id
+    written = reader.read(embeddings, mask, 1 + max(map(len, drafts)))
+    answers, guesses = [[] for _ in drafts], drafts
+    unfinished = list(range(len(drafts)))  # the utterance of each row that the reader still has
+    while True:
+        rows = []
+        for row, (utterance, guess) in enumerate(zip(unfinished, guesses, strict=True)):
+            tokens = written[row][-len(guess) - 1 :]
+            right = _count_equal(tokens, guess)
+            reader.forget(row, len(guess) - right)
+            answers[utterance] = answer = _cut([*answers[utterance], *tokens[: right + 1]], end)
+            if answer[-1] != end and len(answer) < limits[utterance]:
+                rows.append(row)
+        if not rows:
+            return answers
+        reader.keep(rows)
+        unfinished = [unfinished[row] for row in rows]
+        guesses = [_go_on(drafts[utterance], answers[utterance]) for utterance in unfinished]
+        last = [answers[utterance][-1] for utterance in unfinished]  # written, but not read yet
+        ids, mask = _pad([[token, *guess] for token, guess in zip(last, guesses, strict=True)])
+        ids, mask = ids.to(embeddings.device), mask.to(embeddings.device)
+        written = reader.read(model.embed_tokens(ids), mask, ids.shape[1])
+
+
+class _Reader:
+    """An LLM, and what it has read: tokens that turned out wrong stay in its cache, masked.
+
+    Attributes:
+        mask: (B, tokens read) bool.
+    """
+
+    def __init__(self, llm):
+        self.llm, self.cache, self.mask = llm, DynamicCache(config=llm.config), None
+
+    def read(self, embeddings: torch.Tensor, mask: torch.Tensor, number: int) -> list[list[int]]:
+        """Read on: (B, S, D) embeddings, (B, S) mask; returns what comes behind each of the last tokens."""
+        self.mask = mask.clone() if self.mask is None else torch.cat([self.mask, mask], 1)
+        logits = self.llm(
+            inputs_embeds=embeddings,
+            attention_mask=self.mask,
+            position_ids=(self.mask.cumsum(1) - 1).clamp(min=0)[:, -mask.shape[1] :],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=number,
+        ).logits
+        return logits.argmax(-1).tolist()
+
+    def forget(self, row: int, number: int) -> None:
+        """Pass over the last tokens of a row."""
+        if number:
+            self.mask[row, -number:] = False
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with some rows alone."""
+        if len(rows) < len(self.mask):
+            index = torch.tensor(rows, device=self.mask.device)
+            self.cache.batch_select_indices(index)
+            self.mask = self.mask[index]
+
+
+def _count_equal(tokens: list[int], guess: list[int]) -> int:
+    """Count the tokens before the first that differs."""
+    pairs = zip(tokens, guess, strict=False)  # behind the guess, there is a token more
+    return next((place for place, (token, guessed) in enumerate(pairs) if token != guessed), len(guess))
+
+
+def _cut(answer: list[int], end: int) -> list[int]:
+    """Cut an answer behind its end token."""
+    return answer[: answer.index(end) + 1] if end in answer else answer
+
+
+def _go_on(draft: list[int], answer: list[int]) -> list[int]:
+    """Find how a draft goes on behind an answer: behind the part of it that is most like the answer."""
+    place = _most_alike(np.array(draft), np.array(answer))
+    return draft[place : place + AHEAD]
+
+
+@numba.njit(nogil=True, cache=True)
+def _most_alike(draft, answer):
+    """Find the part from a draft's beginning that is the fewest edits from an answer, the longest of them."""
+    edits = np.arange(len(draft) + 1)
+    for number in range(len(answer)):
+        before = edits.copy()
+        edits[0] = number + 1
+        for place in range(len(draft)):
+            changed = before[place] + (answer[number] != draft[place])
+            edits[place + 1] = min(changed, before[place + 1] + 1, edits[place] + 1)
+    return len(draft) - np.argmin(edits[::-1])
+
+
+def _pad(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad token ids on the left: (B, S) ids, (B, S) mask."""
+    size = max(map(len, rows))
+    ids = torch.tensor([[0] * (size - len(row)) + row for row in rows])
+    return ids, torch.tensor([[False] * (size - len(row)) + [True] * len(row) for row in rows])
