@@ -110,19 +110,37 @@ def relative_posteriors(
 
 @numba.njit(nogil=True, cache=True)
 def _align_list(emissions, silence, keywords, lengths, score, end, places):
-    """Align each row of ``keywords`` (N, L), rows of ``emissions`` (U, T), and fill the last three."""
+    """Align each row of ``keywords`` (N, L), rows of ``emissions`` (U, T), and fill the last three.
+
+    Keywords that begin alike come one after the other, and what they share is aligned once.
+    """
     longest, frames = keywords.shape[1] + 1, len(silence)
     piece = np.full((longest, frames), _IMPOSSIBLE)
     gap = np.full((longest, frames), _IMPOSSIBLE)
-    for n in range(len(keywords)):
-        last = lengths[n]
-        score[n] = _IMPOSSIBLE
-        for k in range(last):
+    best = np.full(longest, _IMPOSSIBLE)  # score of each row of pieces
+    before = -1
+    for n in _sort_keywords(keywords, len(emissions)):
+        last, shared = lengths[n], 0
+        if before >= 0:
+            most = min(last, lengths[before])
+            while shared < most and keywords[n, shared] == keywords[before, shared]:
+                shared += 1
+        for k in range(shared, last):
             row = keywords[n, k]
             repeated = k > 0 and row == keywords[n, k - 1]
-            score[n] = advance(emissions[row], silence, piece, gap, k, repeated)
+            best[k + 1] = advance(emissions[row], silence, piece, gap, k, repeated)
+        before, score[n] = n, best[last]
         end[n] = np.argmax(piece[last]) if last and score[n] > _IMPOSSIBLE else 0
         _trace_back(piece, gap, keywords[n], last, end[n], places[n])
+
+
+@numba.njit(nogil=True, cache=True)
+def _sort_keywords(keywords, number):
+    """Order rows of (N, L) integers below ``number`` by the first three."""
+    keys = np.zeros(len(keywords), np.int64)
+    for k in range(min(3, keywords.shape[1])):
+        keys = keys * number + keywords[:, k]
+    return np.argsort(keys)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -2,7 +2,8 @@
 
 Symbols:
     B   utterances of a batch   T   encoder frames            E   encoder width   V   vocabulary
-    P   keywords to judge       L   pieces of the longest one  C   channels   M   letters of a piece
+    P   keywords to judge       L   pieces of the longest one  S   pieces of all   C   channels
+    M   letters of the longest piece
 
 Masks are bool, True = valid.
 """
@@ -61,27 +62,43 @@ class SpanHead(nn.Module):
             (B, P) log odds that a keyword is spoken, fp32.
         """
         dtype = self.output.weight.dtype
-        mask = torch.arange(evidence.ids.shape[2], device=table.device) < evidence.pieces[..., None]
+        place = torch.arange(evidence.ids.shape[2], device=table.device)
+        mask = place < evidence.pieces[..., None]  # (B, P, L)
+        row = torch.arange(len(mask), device=table.device)[:, None, None]
         ids = evidence.ids.clamp(min=0)
-        row = torch.arange(len(ids), device=table.device)[:, None, None]
-        frames = speech.frames.detach()[row, evidence.found.places].to(dtype)  # (B, P, L, E)
-        scalars = _piece_scalars(speech.log_probs, row, evidence.found, ids).to(dtype)
-        frame, piece = self.frame(frames), self.piece(table.detach().to(dtype)[ids])
+        # Pieces side by side, S in all: half of the places would be padding.
+        frames = speech.frames.detach()[row.expand_as(mask)[mask], evidence.found.places[mask]].to(dtype)
+        frame, piece = self.frame(frames), self.piece(table.detach().to(dtype)[ids[mask]])
+        scalars = _piece_scalars(speech.log_probs, row, evidence.found, ids)[mask].to(dtype)
         met = nn.functional.gelu(frame + piece + self.scalars(scalars))
-        x = torch.cat([met, frame * piece], -1).flatten(0, 1)  # (B · P, L, C)
-        pooled = self._pool(x, mask.flatten(0, 1)[..., None]).unflatten(0, ids.shape[:2])
+        first = (place == 0).expand_as(mask)[mask]
+        last = (place == evidence.pieces[..., None] - 1)[mask]
+        x = self._see_neighbours(torch.cat([met, frame * piece], -1), first, last)
         spelt = letter_scalars(speech.letters, speech.frame_mask, spelling, ids, mask)
-        x = self.hidden(torch.cat([pooled, _keyword_scalars(evidence).to(dtype), spelt.to(dtype)], -1))
+        read = [_pool(x, mask), _keyword_scalars(evidence).to(dtype), spelt.to(dtype)]
+        x = self.hidden(torch.cat(read, -1))
         return self.output(nn.functional.gelu(x)).squeeze(-1).float()
 
-    def _pool(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Let pieces see their neighbours, then take their mean and their maximum: (B · P, 2 C)."""
+    def _see_neighbours(self, x: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """Let pieces see those beside them: (S, C), (S,) whether one is its keyword's first or last."""
         for norm, layer in ((self.norm1, self.layer1), (self.norm2, self.layer2)):
-            seen = layer((norm(x) * mask).transpose(1, 2)).transpose(1, 2)
+            near = norm(x)
+            before = near.roll(1, 0).masked_fill(first[:, None], 0)
+            behind = near.roll(-1, 0).masked_fill(last[:, None], 0)
+            weight = layer.weight.transpose(1, 2).flatten(1)
+            seen = nn.functional.linear(torch.cat([before, near, behind], 1), weight, layer.bias)
             x = x + nn.functional.gelu(seen)
-        mean = (x * mask).sum(1) / mask.sum(1).clamp(min=1)
-        most = x.masked_fill(~mask, float("-inf")).amax(1)
-        return torch.cat([mean, most.masked_fill(~mask.any(1), 0)], -1)  # 0: no keyword here
+        return x
+
+
+def _pool(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Take the mean and the maximum of each keyword's pieces: (S, C) to (B, P, 2 C)."""
+    padded = x.new_zeros(*mask.shape, x.shape[1])
+    padded[mask] = x
+    mask = mask[..., None]
+    mean = padded.sum(2) / mask.sum(2).clamp(min=1)
+    most = padded.masked_fill(~mask, float("-inf")).amax(2)
+    return torch.cat([mean, most.masked_fill(~mask.any(2), 0)], -1)  # 0: no keyword here
 
 
 def _piece_scalars(log_probs, row, found, ids) -> torch.Tensor:
