@@ -24,7 +24,7 @@ import rapidfuzz
 import torch
 
 from funasr_sap.context.alignment import align_keywords
-from funasr_sap.context.biasing_list import clean_keyword, encode_keyword, pad_lists
+from funasr_sap.context.biasing_list import encode_keyword, pad_lists, prepare_keyword
 from funasr_sap.context.fitting import collect_evidence, draw_lists, listen, reliability
 from funasr_sap.context.retrieval import INDEXED_FROM, POOL
 from funasr_sap.data.files import atomic_write
@@ -61,7 +61,7 @@ def main(argv=None):
 
 def measure(sap2, heard, words, size, num_baseline, encoder_ms):
     """Look each utterance's keywords up among ``size`` others, and compare with the baselines."""
-    clean_keyword.cache_clear()
+    prepare_keyword.cache_clear()
     encode_keyword.cache_clear()
     started = time.thread_time()
     lists = list(draw_lists(heard, sap2.tokenizer, words, size))

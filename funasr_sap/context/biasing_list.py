@@ -43,7 +43,7 @@ def parse_hotwords(value, separators: str = ",\n") -> list[str]:
         return _parse_text(os.fspath(value), separators)
     if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
         words = list(value)
-        for position, word in enumerate(words):
+        for position, word in enumerate(words if {*map(type, words)} != {str} else ()):
             if not isinstance(word, str):
                 raise DataError(
                     f"hotwords: expected strings, got {type(word).__name__} at position {position}; "
@@ -70,7 +70,6 @@ def _parse_text(text: str, separators: str) -> list[str]:
     return text.split(separators[0])
 
 
-@functools.lru_cache(maxsize=KEYWORDS_KEPT)
 def clean_keyword(word: str) -> str:
     """Neutralise one keyword: it is data, and never changes a prompt's structure.
 
@@ -88,34 +87,16 @@ def clean_keyword(word: str) -> str:
     return " ".join(word.split())
 
 
-def clean_keywords(words: Iterable[str]) -> list[str]:
-    """Clean a list: keywords neutralised, empty and double ones gone, order kept.
-
-    Of keywords that differ only in case, which sound alike, the first spelling stays. A keyword of more than
-    100 characters is left out, with a warning.
-    """
-    cleaned = {}
-    for word in words:
-        keyword = clean_keyword(word)
-        if len(keyword) > MAX_KEYWORD_CHARS:
-            logging.warning(
-                "hotwords: a keyword of %d characters is left out (at most %d): %.40s...",
-                len(keyword),
-                MAX_KEYWORD_CHARS,
-                keyword,
-            )
-        elif keyword:
-            cleaned.setdefault(keyword.casefold(), keyword)
-    return list(cleaned.values())
-
-
 def encode_text(tokenizer, text: str) -> list[int]:
     """Tokenise text that is data: whatever looks like a special token is spelt out."""
     return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
 
 
 class BiasingList:
-    """The keywords offered for an utterance, in the order given.
+    """The keywords offered for an utterance, in the order given, empty and double ones left out.
+
+    Of keywords that differ only in case, which sound alike, the first spelling stays. A keyword of more than
+    100 characters is left out, with a warning.
 
     Args:
         words: keywords as users write them.
@@ -127,13 +108,13 @@ class BiasingList:
     """
 
     def __init__(self, words: Iterable[str], tokenizer):
-        self.words = []
-        self.ids = []
-        for word in clean_keywords(words):
-            ids = encode_keyword(tokenizer, word)
-            if ids:
-                self.words.append(word)
-                self.ids.append(ids)
+        found = {}
+        for word in words:
+            heard, *keyword = prepare_keyword(tokenizer, word)
+            found.setdefault(heard, keyword)
+        found.pop("", None)
+        self.words = [word for word, _ in found.values()]
+        self.ids = [ids for _, ids in found.values()]
 
     @classmethod
     def restore(cls, **attributes) -> "BiasingList":
@@ -155,6 +136,27 @@ class BiasingList:
         """The same keywords spelt in the sounds of ``phonetics``; one without any is never heard."""
         ids = [tuple(phonetics.spell(word)) or (phonetics.UNHEARD,) for word in self.words]
         return BiasingList.restore(words=self.words, ids=ids)
+
+
+@functools.lru_cache(maxsize=KEYWORDS_KEPT)
+def prepare_keyword(tokenizer, word: str) -> tuple[str, str, tuple[int, ...]]:
+    """Clean and tokenise one keyword.
+
+    Returns:
+        What makes it the same as another, "" where nothing is left to listen for; the cleaned keyword; its
+        piece ids.
+    """
+    keyword = clean_keyword(word)
+    if len(keyword) > MAX_KEYWORD_CHARS:
+        logging.warning(
+            "hotwords: a keyword of %d characters is left out (at most %d): %.40s...",
+            len(keyword),
+            MAX_KEYWORD_CHARS,
+            keyword,
+        )
+        return "", "", ()
+    ids = encode_keyword(tokenizer, keyword) if keyword else ()
+    return keyword.casefold() if ids else "", keyword, ids
 
 
 @functools.lru_cache(maxsize=KEYWORDS_KEPT)

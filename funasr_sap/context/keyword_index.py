@@ -81,8 +81,7 @@ class KeywordIndex:
         emissions, silence = emissions[0], silence[0]
         gain = emissions.max(1, initial=IMPOSSIBLE) + np.float32(reward)
         tree = (self.first, self.column, self.depth)
-        rest = _bound_rest(gain, *tree)
-        upper = float((gain[self.column] + rest)[self.depth == 0].max())
+        rest, upper = _bound_rest(gain, *tree)
         top, depth, found = min(top, len(self)), FIRST_DEPTH, []
         while len(found) < top:
             floor = np.float32(upper - depth if depth < -IMPOSSIBLE else _NOTHING)
@@ -93,7 +92,11 @@ class KeywordIndex:
 
 @numba.njit(nogil=True, cache=True)
 def _bound_rest(gain, first, column, depth):
-    """Bound for each node what the pieces after it can add to a keyword: (M,), 0 where one ends there."""
+    """Bound what pieces can add to a keyword.
+
+    Returns:
+        For each node what those after it can, (M,), 0 where a keyword ends there; and what all can.
+    """
     rest = np.empty(len(column), np.float32)
     below = np.full(depth.max() + 2, _NOTHING)  # the best of the subtrees seen so far, by depth
     for node in range(len(column) - 1, -1, -1):
@@ -104,7 +107,7 @@ def _bound_rest(gain, first, column, depth):
             best = max(best, np.float32(0))
         rest[node] = best
         below[level] = max(below[level], gain[column[node]] + best)
-    return rest
+    return rest, below[0]
 
 
 @numba.njit(nogil=True, cache=True)

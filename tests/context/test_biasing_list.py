@@ -7,7 +7,6 @@ import torch
 from funasr_sap.context.biasing_list import (
     BiasingList,
     clean_keyword,
-    clean_keywords,
     encode_keyword,
     encode_text,
     pad_lists,
@@ -54,10 +53,11 @@ def test_separators_can_be_chosen():
 
 
 @pytest.mark.parametrize("form", [str, lambda path: path])
-def test_hotwords_of_a_file(form, tmp_path):
+def test_hotwords_of_a_file(form, tokenizer, tmp_path):
     path = tmp_path / "words.txt"
     path.write_bytes("\ufeffcell wall, inner\r\nxylem\n\n木质部\n".encode())
-    assert clean_keywords(parse_hotwords(form(path))) == ["cell wall, inner", "xylem", "木质部"]
+    words = parse_hotwords(form(path))
+    assert BiasingList(words, tokenizer).words == ["cell wall, inner", "xylem", "木质部"]
 
 
 def test_a_missing_path_is_an_error_but_a_missing_name_is_a_word(tmp_path):
@@ -117,16 +117,15 @@ def test_cleaned_keywords_hold_no_brackets_and_no_control_characters(word):
     assert cleaned.isprintable() and cleaned == clean_keyword(cleaned) == cleaned.strip()
 
 
-def test_lists_are_cleaned_in_order(caplog):
+def test_lists_are_cleaned_in_order(tokenizer, caplog):
     with caplog.at_level(logging.WARNING):
-        words = clean_keywords(["b", "a", " b ", "", "x" * 10_000, "y" * 100])
-    assert words == ["b", "a", "y" * 100]
+        offered = BiasingList(["b", "a", " b ", "", "q" * 10_000, "y" * 100], tokenizer)
+    assert offered.words == ["b", "a", "y" * 100]
     assert "10000 characters is left out" in caplog.text and len(caplog.text) < 300
 
 
 def test_of_keywords_that_differ_only_in_case_the_first_stays(tokenizer):
     words = ["iPhone", "xylem", "IPHONE", "Xylem", "iphone", "STRASSE", "straße"]
-    assert clean_keywords(words) == ["iPhone", "xylem", "STRASSE"]
     assert BiasingList(words, tokenizer).words == ["iPhone", "xylem", "STRASSE"]
 
 
