@@ -110,7 +110,8 @@ class BiasingList:
     def __init__(self, words: Iterable[str], tokenizer):
         found = {}
         for word in words:
-            heard, *keyword = prepare_keyword(tokenizer, word)
+            prepare = prepare_keyword if len(word) <= MAX_KEYWORD_CHARS else prepare_keyword.__wrapped__
+            heard, *keyword = prepare(tokenizer, word)  # of what is too long nothing is kept
             found.setdefault(heard, keyword)
         found.pop("", None)
         self.words = [word for word, _ in found.values()]

@@ -17,6 +17,7 @@ from funasr_sap.models.speech import BLANK, take
 from funasr_sap.models.timestamps import WORD, word_timestamps
 
 TEMPERATURES = (0.4, 0.8)  # of what is tried where greedy decoding loops
+EVEN = 0.5  # confidence from which a keyword is rather spoken than not
 BELIEVED = (None, "shortest")  # faults that a transcript without keywords may have
 PRUNE_MODES = ("llm", "retrieval", "none", "joint")
 
@@ -361,10 +362,10 @@ def _answer(model, tasks, encoded, lists, shortlist, columns, options, temperatu
 
 
 def _draft(model, tasks, encoded, lists, shortlist, columns, options) -> list[list[int]]:
-    """Guess the answers: what the CTC head hears, with the keywords that it supports."""
+    """Guess the answers: what the CTC head hears, with the keywords that are rather spoken than not."""
     drafts = []
     for row, (task, wanted) in enumerate(zip(tasks, columns, strict=True)):
-        kept = _scored(lists, shortlist, row, wanted)
+        kept = _scored(lists, shortlist, row, wanted, EVEN)
         hear = likelihoods(model, encoded, row)
         text = model.repair(_hear(model, encoded, row), [*kept], [*kept.values()], hear)
         drafts.append(model.prompts.answer_ids(task, options.language, text, [*kept]))

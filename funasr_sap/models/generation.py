@@ -18,6 +18,7 @@ from transformers.cache_utils import DynamicLayer
 from funasr_sap.models.speech import Context, Speech
 
 ROWS = 16  # prompts that the LLM reads at a time: longer batches take more memory, and no less time
+COUNT_SLOTS = {"gpt_neo", "mpt"}  # architectures that measure distances in the cache, refused tokens included
 AHEAD = 6  # tokens of a draft that are read at a time once one was wrong: more of them may be, too
 
 
@@ -64,6 +65,8 @@ def write_answers(
 
 def can_read_drafts(llm) -> bool:
     """Tell whether an LLM can pass over what it has read; sliding windows and recurrent states cannot."""
+    if llm._is_stateful or llm.config.model_type in COUNT_SLOTS:
+        return False
     layers = DynamicCache(config=llm.config).layers
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
@@ -92,6 +95,7 @@ def read_drafts(
     Returns:
         B answers, token ids: but for rounding, the likeliest ones of ``write_answers``.
     """
+    drafts = [draft[:limit] for draft, limit in zip(drafts, limits, strict=True)]
     batch = model.prompt_batch(tasks, speech, context, drafts, language)
     embeddings, lengths = model.embed_prompt(batch, speech, context), batch.mask.sum(1).tolist()
     order, answers = sorted(range(len(tasks)), key=lengths.__getitem__), {}

@@ -72,21 +72,19 @@ class SpanHead(nn.Module):
         scalars = _piece_scalars(speech.log_probs, row, evidence.found, ids)[mask].to(dtype)
         met = nn.functional.gelu(frame + piece + self.scalars(scalars))
         first = (place == 0).expand_as(mask)[mask]
-        last = (place == evidence.pieces[..., None] - 1)[mask]
-        x = self._see_neighbours(torch.cat([met, frame * piece], -1), first, last)
+        x = self._see_neighbours(torch.cat([met, frame * piece], -1), first)
         spelt = letter_scalars(speech.letters, speech.frame_mask, spelling, ids, mask)
         read = [_pool(x, mask), _keyword_scalars(evidence).to(dtype), spelt.to(dtype)]
         x = self.hidden(torch.cat(read, -1))
         return self.output(nn.functional.gelu(x)).squeeze(-1).float()
 
-    def _see_neighbours(self, x: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-        """Let pieces see those beside them: (S, C), (S,) whether one is its keyword's first or last."""
+    def _see_neighbours(self, x: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+        """Let pieces see those beside them: (S, C), (S,) whether one is its keyword's first."""
+        place = torch.arange(len(x), device=x.device) + first.cumsum(0)  # a gap before each keyword
         for norm, layer in ((self.norm1, self.layer1), (self.norm2, self.layer2)):
-            near = norm(x)
-            before = near.roll(1, 0).masked_fill(first[:, None], 0)
-            behind = near.roll(-1, 0).masked_fill(last[:, None], 0)
-            weight = layer.weight.transpose(1, 2).flatten(1)
-            seen = nn.functional.linear(torch.cat([before, near, behind], 1), weight, layer.bias)
+            spaced = x.new_zeros(len(x) + int(first.sum()) + 1, x.shape[1])
+            spaced[place] = norm(x).to(x.dtype)
+            seen = layer(spaced.T[None])[0].T[place]
             x = x + nn.functional.gelu(seen)
         return x
 

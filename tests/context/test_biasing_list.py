@@ -118,10 +118,12 @@ def test_cleaned_keywords_hold_no_brackets_and_no_control_characters(word):
 
 
 def test_lists_are_cleaned_in_order(tokenizer, caplog):
-    with caplog.at_level(logging.WARNING):
-        offered = BiasingList(["b", "a", " b ", "", "q" * 10_000, "y" * 100], tokenizer)
-    assert offered.words == ["b", "a", "y" * 100]
-    assert "10000 characters is left out" in caplog.text and len(caplog.text) < 300
+    for _ in range(2):  # also where the words are known
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            offered = BiasingList(["b", "a", " b ", "", "x" * 10_000, "y" * 100], tokenizer)
+        assert offered.words == ["b", "a", "y" * 100]
+        assert "10000 characters is left out" in caplog.text and len(caplog.text) < 300
 
 
 def test_of_keywords_that_differ_only_in_case_the_first_stays(tokenizer):

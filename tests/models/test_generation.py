@@ -95,6 +95,16 @@ def test_a_right_draft_is_read_at_once(taught, heard, monkeypatch):
     assert 1 < len(calls) < longest / 2 and max(calls[1:]) <= 1 + generation.AHEAD
 
 
+def test_a_draft_is_read_no_further_than_its_answer_may_go(taught, heard, monkeypatch):
+    answers = answer_ids(taught.model, [each.text for each in taught.utterances])
+    calls = count_calls(taught.model, monkeypatch)
+    read_drafts(taught.model, TASKS, heard, None, [[answer[0]] for answer in answers], [3, 4, 5])
+    shortest = calls[0]
+    calls.clear()
+    found = read_drafts(taught.model, TASKS, heard, None, [answer * 100 for answer in answers], [3, 4, 5])
+    assert found == [answers[0][:3], answers[1][:4], answers[2][:5]] and calls[0] <= shortest + 4
+
+
 def test_drafts_may_be_read_in_groups(taught, heard, monkeypatch):
     answers = answer_ids(taught.model, [each.text for each in taught.utterances])
     for rows in (1, 2):
@@ -114,14 +124,24 @@ def test_each_draw_is_the_same_and_leaves_chance_alone(taught, heard):
 @pytest.mark.parametrize(
     ("name", "conf", "expected"),
     [
-        ("qwen3", {"head_dim": 8}, True),
-        ("llama", {}, True),
-        ("mistral", {"sliding_window": 16}, False),
-        ("qwen3_next", {"layer_types": ["linear_attention", "full_attention"], "num_experts": 2}, False),
+        ("qwen3", {**LLAMA, "head_dim": 8, "num_key_value_heads": 2}, True),
+        ("llama", LLAMA, True),
+        ("mistral", {**LLAMA, "num_key_value_heads": 2, "sliding_window": 16}, False),
+        (
+            "gpt_neo",
+            {"hidden_size": 32, "num_layers": 2, "attention_types": [[["global", "local"], 1]]},
+            False,
+        ),
+        ("rwkv", {"hidden_size": 32, "attention_hidden_size": 32, "num_hidden_layers": 2}, False),
+        (
+            "qwen3_next",
+            {**LLAMA, "num_key_value_heads": 2, "layer_types": ["linear_attention", "full_attention"]},
+            False,
+        ),
     ],
 )
 def test_an_llm_that_cannot_pass_over_what_it_read_gets_no_drafts(name, conf, expected):
-    llm = build_llm(name, 40, **LLAMA, num_key_value_heads=2, **conf)
+    llm = build_llm(name, 40, **conf)
     assert isinstance(llm, GenerationMixin) and can_read_drafts(llm) is expected
 
 
