@@ -3,6 +3,7 @@
 import functools
 import os
 import random
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from funasr_sap.data.jsonl import Utterance, read_jsonl, write_jsonl
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.data.mini_corpus.language import get_language
+
+# What a shell runs behind it ignores Ctrl-C, and so would the programs whose interruption is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONF = Path(__file__).parents[1] / "conf"
 VOCAB_SIZE = 400  # pieces
