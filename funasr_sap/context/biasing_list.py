@@ -43,6 +43,7 @@ def parse_hotwords(value, separators: str = ",\n") -> list[str]:
         return _parse_text(os.fspath(value), separators)
     if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
         words = list(value)
+        # One set instead of a look at each of 200,000 words.
         for position, word in enumerate(words if {*map(type, words)} != {str} else ()):
             if not isinstance(word, str):
                 raise DataError(

@@ -44,7 +44,7 @@ def write_answers(
         temperature: 0 takes the likeliest token; above, tokens are drawn, in each call the same.
 
     Returns:
-        B answers, token ids.
+        B answers, token ids, 0 behind the end where others are longer.
     """
     batch = model.prompt_batch(tasks, speech, context, language=language)
     sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
@@ -129,9 +129,9 @@ def _read_drafts(model, embeddings, mask, drafts, limits) -> list[list[int]]:
         unfinished = [unfinished[row] for row in rows]
         guesses = [_go_on(drafts[utterance], answers[utterance]) for utterance in unfinished]
         last = [answers[utterance][-1] for utterance in unfinished]  # written, but not read yet
-        ids, mask = _pad([[token, *guess] for token, guess in zip(last, guesses, strict=True)])
-        ids, mask = ids.to(embeddings.device), mask.to(embeddings.device)
-        written = reader.read(model.embed_tokens(ids), mask, ids.shape[1])
+        tokens = [[token, *guess] for token, guess in zip(last, guesses, strict=True)]
+        batch = model.prompts.batch(tokens, device=embeddings.device)
+        written = reader.read(model.embed_tokens(batch.input_ids), batch.mask, max(map(len, tokens)))
 
 
 class _Reader:
@@ -198,10 +198,3 @@ def _most_alike(draft, answer):
             changed = before[place] + (answer[number] != draft[place])
             edits[place + 1] = min(changed, before[place + 1] + 1, edits[place] + 1)
     return len(draft) - np.argmin(edits[::-1])
-
-
-def _pad(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad token ids on the left: (B, S) ids, (B, S) mask."""
-    size = max(map(len, rows))
-    ids = torch.tensor([[0] * (size - len(row)) + row for row in rows])
-    return ids, torch.tensor([[False] * (size - len(row)) + [True] * len(row) for row in rows])

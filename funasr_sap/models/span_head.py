@@ -66,7 +66,7 @@ class SpanHead(nn.Module):
         mask = place < evidence.pieces[..., None]  # (B, P, L)
         row = torch.arange(len(mask), device=table.device)[:, None, None]
         ids = evidence.ids.clamp(min=0)
-        # Pieces side by side, S in all: half of the places would be padding.
+        # Pieces side by side, S in all: most places would be padding.
         frames = speech.frames.detach()[row.expand_as(mask)[mask], evidence.found.places[mask]].to(dtype)
         frame, piece = self.frame(frames), self.piece(table.detach().to(dtype)[ids[mask]])
         scalars = _piece_scalars(speech.log_probs, row, evidence.found, ids)[mask].to(dtype)
