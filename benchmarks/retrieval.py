@@ -24,9 +24,9 @@ import rapidfuzz
 import torch
 
 from funasr_sap.context.alignment import align_keywords
-from funasr_sap.context.biasing_list import encode_keyword, pad_lists, prepare_keyword
+from funasr_sap.context.biasing_list import encode_keyword, pad_ids, prepared_keywords
 from funasr_sap.context.fitting import collect_evidence, draw_lists, listen, reliability
-from funasr_sap.context.retrieval import INDEXED_FROM, POOL
+from funasr_sap.context.retrieval import POOL
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
@@ -61,7 +61,7 @@ def main(argv=None):
 
 def measure(sap2, heard, words, size, num_baseline, encoder_ms):
     """Look each utterance's keywords up among ``size`` others, and compare with the baselines."""
-    prepare_keyword.cache_clear()
+    prepared_keywords.cache_clear()
     encode_keyword.cache_clear()
     started = time.thread_time()
     lists = list(draw_lists(heard, sap2.tokenizer, words, size))
@@ -97,14 +97,14 @@ def _align_all(sap2, heard, lists):
     results, padded = [], {}
     for each, offered in zip(heard, lists, strict=True):
         if id(offered) not in padded:
-            padded = {id(offered): pad_lists([offered])}
+            padded = {id(offered): pad_ids([offered.ids])}
         pieces, mask = padded[id(offered)]
         started = time.thread_time()
         score = align_keywords(each.speech.log_probs, each.speech.frame_mask, pieces, mask).score[0]
         lengths = mask[0].sum(1)
         best = (score / lengths).topk(min(TOP, len(offered))).indices
         results.append(([offered.words[place] for place in best], 1e3 * (time.thread_time() - started)))
-        if len(offered) >= INDEXED_FROM:
+        if len(offered) > POOL:
             worth = score + sap2.calibration.reward * lengths
             speech = each.speech.log_probs[0], each.speech.frame_mask[0]
             found = offered.index.search(*speech, POOL, sap2.calibration.reward)
@@ -153,8 +153,8 @@ def write_table(path, rows):
 def _memory(biasing_list):
     """Megabytes of a list and its index."""
     words = sum(sys.getsizeof(word) for word in biasing_list.words)
-    ids = sum(sys.getsizeof(ids) for ids in biasing_list.ids)
-    return (words + ids + sum(array.nbytes for array in vars(biasing_list.index).values())) / 1e6
+    arrays = *vars(biasing_list.ids).values(), *vars(biasing_list.index).values()
+    return (words + sum(array.nbytes for array in arrays)) / 1e6
 
 
 def _parser():

@@ -60,8 +60,8 @@ def align_keywords(
     Args:
         log_probs: (B, T, V) CTC log posteriors.
         frame_mask: (B, T) bool.
-        pieces: (B or 1, N, L) piece ids; 1 shares one biasing list.
-        piece_mask: (B or 1, N, L) bool, at least one piece a keyword.
+        pieces: (B, N, L) piece ids.
+        piece_mask: (B, N, L) bool, the first of each keyword.
         blank: the CTC blank's id.
 
     Returns:
@@ -70,12 +70,10 @@ def align_keywords(
     used, place = _number_pieces(pieces.clamp(min=0), log_probs.shape[2])
     emissions, silence = relative_posteriors(log_probs, frame_mask, used, blank)
     place, lengths = place.cpu().numpy(), piece_mask.sum(-1).cpu().numpy()
-    shape = (len(emissions), *pieces.shape[1:])
-    score, end = np.empty(shape[:2], np.float32), np.empty(shape[:2], np.int64)
-    places = np.zeros(shape, np.int64)
+    score, end = np.empty(lengths.shape, np.float32), np.empty(lengths.shape, np.int64)
+    places = np.zeros(place.shape, np.int64)
     for b in range(len(emissions)):
-        own = b if len(place) > 1 else 0
-        _align_list(emissions[b], silence[b], place[own], lengths[own], score[b], end[b], places[b])
+        _align_list(emissions[b], silence[b], place[b], lengths[b], score[b], end[b], places[b])
     return Alignment(*(torch.from_numpy(field).to(log_probs.device) for field in (score, end, places)))
 
 
@@ -110,37 +108,19 @@ def relative_posteriors(
 
 @numba.njit(nogil=True, cache=True)
 def _align_list(emissions, silence, keywords, lengths, score, end, places):
-    """Align each row of ``keywords`` (N, L), rows of ``emissions`` (U, T), and fill the last three.
-
-    Keywords that begin alike come one after the other, and what they share is aligned once.
-    """
+    """Align each row of ``keywords`` (N, L), rows of ``emissions`` (U, T), and fill the last three."""
     longest, frames = keywords.shape[1] + 1, len(silence)
     piece = np.full((longest, frames), _IMPOSSIBLE)
     gap = np.full((longest, frames), _IMPOSSIBLE)
-    best = np.full(longest, _IMPOSSIBLE)  # score of each row of pieces
-    before = -1
-    for n in _sort_keywords(keywords, len(emissions)):
-        last, shared = lengths[n], 0
-        if before >= 0:
-            most = min(last, lengths[before])
-            while shared < most and keywords[n, shared] == keywords[before, shared]:
-                shared += 1
-        for k in range(shared, last):
+    for n in range(len(keywords)):
+        last = lengths[n]
+        score[n] = _IMPOSSIBLE
+        for k in range(last):
             row = keywords[n, k]
             repeated = k > 0 and row == keywords[n, k - 1]
-            best[k + 1] = advance(emissions[row], silence, piece, gap, k, repeated)
-        before, score[n] = n, best[last]
+            score[n] = advance(emissions[row], silence, piece, gap, k, repeated)
         end[n] = np.argmax(piece[last]) if last and score[n] > _IMPOSSIBLE else 0
         _trace_back(piece, gap, keywords[n], last, end[n], places[n])
-
-
-@numba.njit(nogil=True, cache=True)
-def _sort_keywords(keywords, number):
-    """Order rows of (N, L) integers below ``number`` by the first three."""
-    keys = np.zeros(len(keywords), np.int64)
-    for k in range(min(3, keywords.shape[1])):
-        keys = keys * number + keywords[:, k]
-    return np.argsort(keys)
 
 
 @numba.njit(nogil=True, cache=True)

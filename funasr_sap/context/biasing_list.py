@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,11 +17,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from funasr_sap.context import phonetics
 from funasr_sap.context.keyword_index import KeywordIndex
+from funasr_sap.context.spellings import Spellings, pack
 from funasr_sap.errors import DataError
 
 CHINESE = re.compile("[\u3400-\u9fff]")
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
 KEYWORDS_KEPT = 1 << 18  # cleaned and spelt: many lists share most of their keywords
+LONG = 2_048  # a list of so many keywords is worth keeping, or sharing
 
 
 def parse_hotwords(value, separators: str = ",\n") -> list[str]:
@@ -110,13 +112,11 @@ class BiasingList:
 
     def __init__(self, words: Iterable[str], tokenizer):
         found = {}
-        for word in words:
-            prepare = prepare_keyword if len(word) <= MAX_KEYWORD_CHARS else prepare_keyword.__wrapped__
-            heard, *keyword = prepare(tokenizer, word)  # of what is too long nothing is kept
-            found.setdefault(heard, keyword)
+        for keyword in map(prepared_keywords(tokenizer).__getitem__, words):
+            found.setdefault(keyword[0], keyword)
         found.pop("", None)
-        self.words = [word for word, _ in found.values()]
-        self.ids = [ids for _, ids in found.values()]
+        self.words = [word for _, word, _ in found.values()]
+        self.ids = Spellings.join([spelling for *_, spelling in found.values()])
 
     @classmethod
     def restore(cls, **attributes) -> "BiasingList":
@@ -136,17 +136,38 @@ class BiasingList:
     @functools.cached_property
     def by_sound(self) -> "BiasingList":
         """The same keywords spelt in the sounds of ``phonetics``; one without any is never heard."""
-        ids = [tuple(phonetics.spell(word)) or (phonetics.UNHEARD,) for word in self.words]
-        return BiasingList.restore(words=self.words, ids=ids)
+        sounds = [pack(phonetics.spell(word) or [phonetics.UNHEARD]) for word in self.words]
+        return BiasingList.restore(words=self.words, ids=Spellings.join(sounds))
 
 
-@functools.lru_cache(maxsize=KEYWORDS_KEPT)
-def prepare_keyword(tokenizer, word: str) -> tuple[str, str, tuple[int, ...]]:
+@functools.lru_cache(maxsize=4)
+def prepared_keywords(tokenizer) -> "PreparedKeywords":
+    """Find what a tokenizer has spelt before."""
+    return PreparedKeywords(tokenizer)
+
+
+class PreparedKeywords(dict):
+    """What ``prepare_keyword`` makes of keywords, by what the user wrote; what is too long is not kept."""
+
+    def __init__(self, tokenizer):
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    def __missing__(self, word: str) -> tuple[str, str, bytes]:
+        keyword = prepare_keyword(self.tokenizer, word)
+        if len(self) >= KEYWORDS_KEPT:
+            self.clear()
+        if len(word) <= MAX_KEYWORD_CHARS:
+            self[word] = keyword
+        return keyword
+
+
+def prepare_keyword(tokenizer, word: str) -> tuple[str, str, bytes]:
     """Clean and tokenise one keyword.
 
     Returns:
         What makes it the same as another, "" where nothing is left to listen for; the cleaned keyword; its
-        piece ids.
+        piece ids, packed.
     """
     keyword = clean_keyword(word)
     if len(keyword) > MAX_KEYWORD_CHARS:
@@ -156,9 +177,9 @@ def prepare_keyword(tokenizer, word: str) -> tuple[str, str, tuple[int, ...]]:
             MAX_KEYWORD_CHARS,
             keyword,
         )
-        return "", "", ()
+        return "", "", b""
     ids = encode_keyword(tokenizer, keyword) if keyword else ()
-    return keyword.casefold() if ids else "", keyword, ids
+    return keyword.casefold() if ids else "", keyword, pack(ids)
 
 
 @functools.lru_cache(maxsize=KEYWORDS_KEPT)
@@ -172,14 +193,7 @@ def encode_keyword(tokenizer, word: str) -> tuple[int, ...]:
     return tuple(encode_text(tokenizer, " " + word))
 
 
-def pad_lists(lists: list[BiasingList], device=None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack the pieces of several biasing lists as ``pad_ids`` does; B is 1 when all are one object."""
-    if all(each is lists[0] for each in lists):
-        lists = lists[:1]
-    return pad_ids([each.ids for each in lists], device)
-
-
-def pad_ids(ids: list[list[tuple[int, ...]]], device=None) -> tuple[torch.Tensor, torch.Tensor]:
+def pad_ids(ids: Sequence[Sequence[tuple[int, ...]]], device=None) -> tuple[torch.Tensor, torch.Tensor]:
     """Stack the pieces of B times N keywords.
 
     Returns:

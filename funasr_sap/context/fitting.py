@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from funasr_sap.audio import load_audio
-from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
-from funasr_sap.context.retrieval import INDEXED_FROM, Evidence
+from funasr_sap.context.retrieval import Evidence
 from funasr_sap.data.biasing import draw_biasing_list, spoken_phrases
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
@@ -125,7 +125,7 @@ def draw_lists(
 ) -> Iterator[BiasingList]:
     """Draw each utterance's biasing list; for the arguments see ``collect_evidence``."""
     longest = max(len(word.split()) for word in words)
-    if num >= INDEXED_FROM:
+    if num >= LONG:
         true = dict.fromkeys(word for each in heard for word in each.keywords)
         exclude = spoken_phrases((each.text for each in heard), longest)
         drawn = draw_biasing_list(list(true), words, num, random.Random(seed), exclude)

@@ -10,16 +10,16 @@ Symbols:
 
 import dataclasses
 import heapq
-from collections.abc import Sequence
 
 import numba
 import numpy as np
 import torch
 
 from funasr_sap.context.alignment import IMPOSSIBLE, advance, relative_posteriors
+from funasr_sap.context.spellings import Spellings
 
 # How far below the upper bound the first search looks, in nats; each further one looks twice as far.
-FIRST_DEPTH = 16.0
+FIRST_DEPTH = 32.0
 _NOTHING = np.float32(-np.inf)
 
 
@@ -42,21 +42,14 @@ class KeywordIndex:
     pieces: np.ndarray
 
     @classmethod
-    def build(cls, ids: Sequence[Sequence[int]]) -> "KeywordIndex":
-        """Build the tree of N keywords from the piece ids of each; none may be without pieces."""
-        order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int32)
-        lengths = np.array([len(ids[place]) for place in order], np.int32)
-        mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
-        rows = np.full(mask.shape, -1, np.int32)  # a keyword sorts before those that continue it
-        rows[mask] = np.fromiter((piece for place in order for piece in ids[place]), np.int32, lengths.sum())
-        is_new = np.ones_like(mask)  # False where a keyword shares the node with the one before it
-        is_new[1:] = np.logical_or.accumulate(rows[1:] != rows[:-1], 1)
-        is_new &= mask
-        pieces, column = np.unique(rows[is_new], return_inverse=True)
-        depth = np.broadcast_to(np.arange(mask.shape[1], dtype=np.int16), mask.shape)[is_new]
-        last_node = np.cumsum(is_new.sum(1)) - 1  # equal keywords end in the same one
-        first = np.searchsorted(last_node, np.arange(len(depth) + 1)).astype(np.int32)
-        return cls(order, first, column.astype(np.int32), depth, pieces)
+    def build(cls, ids: Spellings) -> "KeywordIndex":
+        """Build the tree of N keywords; none may be without pieces."""
+        order = _sort(ids)
+        ids_of_nodes, first, depth = _grow(ids.pieces, ids.starts, order)
+        occurs = np.zeros(ids_of_nodes.max(initial=-1) + 1, bool)
+        occurs[ids_of_nodes] = True
+        column = (occurs.cumsum(dtype=np.int32) - 1)[ids_of_nodes]
+        return cls(order, first, column, depth, occurs.nonzero()[0].astype(np.int32))
 
     def __len__(self):
         return len(self.order)
@@ -88,6 +81,35 @@ class KeywordIndex:
             found = _search(emissions, silence, *tree, gain, rest, np.float32(reward), floor, top)
             depth *= 2
         return self.order[[place for _, place in sorted(found, reverse=True)]].astype(np.int64)
+
+
+def _sort(ids: Spellings) -> np.ndarray:
+    """Order keywords by their pieces: (N,) int32."""
+    lengths = ids.lengths
+    mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
+    rows = np.zeros(mask.shape, ">u4")  # bytes that sort like numbers; 0: one sorts before those that go on
+    rows[mask] = ids.pieces + 1
+    return rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0].argsort(kind="stable").astype(np.int32)
+
+
+@numba.njit(nogil=True, cache=True)
+def _grow(pieces, starts, order):
+    """Make the nodes of sorted keywords: the piece of each, and ``first`` and ``depth``."""
+    nodes = np.empty(len(pieces), np.int32)
+    first = np.empty(len(pieces) + 1, np.int32)
+    depth = np.empty(len(pieces), np.int16)
+    number, before = 0, pieces[:0]
+    for place in range(len(order)):
+        keyword = pieces[starts[order[place]] : starts[order[place] + 1]]
+        shared, most = 0, min(len(keyword), len(before))
+        while shared < most and keyword[shared] == before[shared]:
+            shared += 1
+        for k in range(shared, len(keyword)):
+            nodes[number], first[number], depth[number] = keyword[k], place, k
+            number += 1
+        before = keyword
+    first[number] = len(order)
+    return nodes[:number].copy(), first[: number + 1].copy(), depth[:number].copy()
 
 
 @numba.njit(nogil=True, cache=True)

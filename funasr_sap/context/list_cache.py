@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.keyword_index import KeywordIndex
-from funasr_sap.context.retrieval import INDEXED_FROM
+from funasr_sap.context.spellings import Spellings
 from funasr_sap.data.files import atomic_write
 
 LISTS_KEPT = 4  # in memory; one of 200,000 keywords takes about 0.1 GB
@@ -27,7 +27,7 @@ def prepare_list(words: Sequence[str], tokenizer, index_dir: str | os.PathLike |
         tokenizer: a transformers tokenizer.
         index_dir: folder that keeps long lists for later runs; None for memory only.
     """
-    if len(words) < INDEXED_FROM:
+    if len(words) < LONG:
         return BiasingList(words, tokenizer)
     return _prepare_long(tuple(words), tokenizer, index_dir and os.fspath(index_dir))
 
@@ -52,8 +52,8 @@ def save_list(biasing_list: BiasingList, path: str | os.PathLike) -> None:
     text = "\n".join(biasing_list.words).encode("utf-8", "surrogatepass")  # cleaned: no line break inside
     arrays = {
         "words": np.frombuffer(text, np.uint8),
-        "ids": np.fromiter((piece for ids in biasing_list.ids for piece in ids), np.int32),
-        "lengths": np.fromiter(map(len, biasing_list.ids), np.int32),
+        "ids": biasing_list.ids.pieces,
+        "lengths": biasing_list.ids.lengths.astype(np.int32),
     }
     with atomic_write(path, "wb") as stream:
         np.savez(stream, **arrays, **vars(biasing_list.index))
@@ -64,8 +64,7 @@ def load_list(path: str | os.PathLike) -> BiasingList:
     with np.load(path, allow_pickle=False) as arrays:
         arrays = dict(arrays)
     words = arrays.pop("words").tobytes().decode("utf-8", "surrogatepass").split("\n")
-    ends, ids = arrays.pop("lengths").cumsum().tolist(), arrays.pop("ids").tolist()
-    ids = [tuple(ids[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    ids = Spellings(arrays.pop("ids"), arrays.pop("lengths"))
     return BiasingList.restore(words=words, ids=ids, index=KeywordIndex(**arrays))
 
 

@@ -5,7 +5,8 @@ Symbols:
     N   keywords of a biasing list  L   pieces of the longest keyword
     P   keywords whose evidence is weighed against each other      K   keywords kept
 
-A short list is aligned with the speech as a whole, a long one through its index; both find the same keywords.
+The index of a list finds the same P keywords as aligning all with the speech; a list of no more is taken as a
+whole.
 Masks are bool, True = valid.
 """
 
@@ -17,14 +18,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from funasr_sap.context import phonetics
 from funasr_sap.context.alignment import IMPOSSIBLE, Alignment, align_keywords
-from funasr_sap.context.biasing_list import BiasingList, pad_ids, pad_lists
+from funasr_sap.context.biasing_list import BiasingList, pad_ids
 from funasr_sap.context.calibration import Calibration, log_share
 from funasr_sap.errors import ConfigError
 
-# From this many keywords on, searching the index takes less time than aligning all.
-INDEXED_FROM = 2_048
 # Keywords that are weighed against each other, P: so many that the spoken ones are among them.
 POOL = 64
+SHORT_POOL = 32  # in decoding, where a CTC head listens for fewer than ``LONG`` keywords
 # For the sounds of a transcript; fitted by benchmarks/first_pass.py, to English and Mandarin alike.
 BY_SOUND = Calibration(reward=1.5, bias=-0.93, score=1.06, pieces=1.29, goes_on=-1.50, share=1.06, size=-1.40)
 
@@ -100,16 +100,20 @@ def retrieve_by_sound(
         threshold: least confidence.
         calibration: from evidence to probability.
     """
-    evidence = weigh_by_sound(texts, lists, pool=max(top, POOL), reward=calibration.reward)
+    pools = [max(top, POOL)] * len(lists)
+    evidence = weigh_by_sound(texts, lists, pools=pools, reward=calibration.reward)
     return cut(evidence, top, threshold, calibration)
 
 
-def weigh_by_sound(texts: Sequence[str], lists: list[BiasingList], *, pool: int, reward: float) -> Evidence:
+def weigh_by_sound(
+    texts: Sequence[str], lists: list[BiasingList], *, pools: Sequence[int], reward: float
+) -> Evidence:
     """Collect the evidence that the sounds of B transcripts give; see ``weigh_lists``."""
     sounds = {id(each): each.by_sound for each in lists}  # one object where the list is one
     lists = [sounds[id(each)] for each in lists]
     speech = phonetics.hear(texts)
-    return weigh_lists(*speech, lists, phonetics.WORD_START, pool=pool, reward=reward, blank=phonetics.BLANK)
+    options = {"pools": pools, "reward": reward, "blank": phonetics.BLANK}
+    return weigh_lists(*speech, lists, phonetics.WORD_START, **options)
 
 
 def weigh_lists(
@@ -118,7 +122,7 @@ def weigh_lists(
     lists: list[BiasingList],
     word_start: torch.Tensor,
     *,
-    pool: int,
+    pools: Sequence[int],
     reward: float,
     blank: int = 0,
 ) -> Evidence:
@@ -129,47 +133,24 @@ def weigh_lists(
         frame_mask: (B, T) bool.
         lists: B biasing lists, at least one keyword in all.
         word_start: (V,) bool, True = the piece begins a word.
-        pool: keywords to find, P.
+        pools: keywords to find of each list, at most P.
         reward: nats that an aligned piece is worth; the best have the highest score with it.
         blank: the CTC blank's id.
     """
-    speech, options = (log_probs, frame_mask), {"pool": pool, "reward": reward, "blank": blank}
-    if max(map(len, lists)) < INDEXED_FROM:
-        return weigh_keywords(*speech, *pad_lists(lists, log_probs.device), word_start, **options)
     places = [
-        each.index.search(*utterance, pool, reward, blank) if len(each) >= INDEXED_FROM else range(len(each))
-        for each, *utterance in zip(lists, *speech, strict=True)
+        range(len(each)) if len(each) <= pool else each.index.search(*utterance, pool, reward, blank)
+        for each, pool, *utterance in zip(lists, pools, log_probs, frame_mask, strict=True)
     ]
     ids = [[each.ids[place] for place in row] for each, row in zip(lists, places, strict=True)]
-    found = weigh_keywords(*speech, *pad_ids(ids, log_probs.device), word_start, **options)
-    places = pad_sequence([torch.as_tensor(row, dtype=torch.long) for row in places], batch_first=True)
-    index = places.to(log_probs.device).gather(1, found.index)
-    size = torch.tensor([[len(each)] for each in lists], device=log_probs.device)
-    return dataclasses.replace(found, index=index, size=size)
-
-
-def weigh_keywords(
-    log_probs: torch.Tensor,
-    frame_mask: torch.Tensor,
-    pieces: torch.Tensor,
-    piece_mask: torch.Tensor,
-    word_start: torch.Tensor,
-    *,
-    pool: int,
-    reward: float,
-    blank: int = 0,
-) -> Evidence:
-    """Collect the evidence of the best of (B or 1, N, L) ``pieces`` by aligning all; see ``weigh_lists``."""
-    found = align_keywords(log_probs, frame_mask, pieces, piece_mask, blank)
-    lengths = piece_mask.sum(-1).expand_as(found.score)
-    size = (lengths > 0).sum(1, keepdim=True)
-    worth = (found.score + reward * lengths).masked_fill(lengths == 0, 2 * IMPOSSIBLE)
-    worth, index = worth.topk(min(pool, worth.shape[1]), dim=1)
-    found, lengths = found.choose(index), lengths.gather(1, index)
-    ids = pieces.expand(len(index), -1, -1).gather(1, index[..., None].expand(-1, -1, pieces.shape[2]))
+    ids, piece_mask = pad_ids(ids, log_probs.device)
+    index = pad_sequence([torch.as_tensor(row, dtype=torch.long) for row in places], batch_first=True)
+    size = torch.tensor([[len(each)] for each in lists])
+    found, pieces = align_keywords(log_probs, frame_mask, ids, piece_mask, blank), piece_mask.sum(-1)
     goes_on = _cut_short(log_probs, frame_mask, word_start, blank).gather(1, found.end)
+    worth = (found.score + reward * pieces).masked_fill(pieces == 0, 2 * IMPOSSIBLE)
     share = log_share(worth, _overlaps(found.start, found.end))
-    return Evidence(index, ids, found, lengths, goes_on, share, size, span=torch.zeros_like(share))
+    index, size = index.to(worth.device), size.to(worth.device)
+    return Evidence(index, ids, found, pieces, goes_on, share, size, span=torch.zeros_like(share))
 
 
 def cut(evidence: Evidence, top: int, threshold: float, calibration: Calibration) -> Shortlist:

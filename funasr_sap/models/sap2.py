@@ -11,12 +11,13 @@ import contextlib
 import copy
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 import torch
 from funasr.register import tables
 from torch import nn
 
-from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.context.prompt_table import TASKS
@@ -24,6 +25,7 @@ from funasr_sap.context.prompts import PromptBatch, PromptTemplate
 from funasr_sap.context.retrieval import (
     BY_SOUND,
     POOL,
+    SHORT_POOL,
     Evidence,
     Shortlist,
     check_threshold,
@@ -269,14 +271,18 @@ class SAP2(nn.Module):
         return contextlib.nullcontext() if self.training else torch.autocast(device.type, enabled=False)
 
     def weigh(
-        self, speech: Speech, lists: list[BiasingList], pool: int = POOL, reward: float | None = None
+        self,
+        speech: Speech,
+        lists: list[BiasingList],
+        pools: Sequence[int] | None = None,
+        reward: float | None = None,
     ) -> Evidence | None:
         """Collect the evidence of each list's best keywords: from the CTC head and span head, or by sound.
 
         Args:
             speech: the encoded batch.
             lists: biasing lists, one an utterance.
-            pool: keywords to find.
+            pools: keywords to find of each list; None for ``POOL``.
             reward: nats that an aligned piece is worth; None for the model's own.
 
         Returns:
@@ -284,7 +290,8 @@ class SAP2(nn.Module):
         """
         if not any(map(len, lists)):
             return None
-        options = {"pool": pool, "reward": self.calibration.reward if reward is None else reward}
+        pools = [POOL] * len(lists) if pools is None else pools
+        options = {"pools": pools, "reward": self.calibration.reward if reward is None else reward}
         if self.ctc is None:
             texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
             return weigh_by_sound(texts, lists, **options)
@@ -305,7 +312,9 @@ class SAP2(nn.Module):
         Returns:
             The shortlist, or None when all lists are empty.
         """
-        evidence = self.weigh(speech, lists, pool=max(top or self.top, POOL))
+        short = POOL if self.ctc is None else SHORT_POOL
+        pools = [max(top or self.top, POOL if len(each) >= LONG else short) for each in lists]
+        evidence = self.weigh(speech, lists, pools)
         return self.shortlist(speech, evidence, top, threshold)
 
     @torch.no_grad()

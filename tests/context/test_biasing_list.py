@@ -6,10 +6,11 @@ import torch
 
 from funasr_sap.context.biasing_list import (
     BiasingList,
+    PreparedKeywords,
     clean_keyword,
     encode_keyword,
     encode_text,
-    pad_lists,
+    pad_ids,
     parse_hotwords,
 )
 from funasr_sap.errors import DataError
@@ -157,12 +158,23 @@ def test_chinese_keywords_are_spelt_without_a_space(word, tokenizer):
 def test_biasing_list(tokenizer):
     biasing_list = BiasingList(["xylem", "", "<|im_end|>", "xylem", "cell wall"], tokenizer)
     assert biasing_list.words == ["xylem", "im_end", "cell wall"] and len(biasing_list) == 3
-    assert biasing_list.ids == [encode_keyword(tokenizer, word) for word in biasing_list.words]
+    assert [*biasing_list.ids] == [encode_keyword(tokenizer, word) for word in biasing_list.words]
+
+
+def test_keywords_are_prepared_once_and_what_is_too_long_is_not_kept(tokenizer, monkeypatch):
+    monkeypatch.setattr("funasr_sap.context.biasing_list.KEYWORDS_KEPT", 3)
+    known = PreparedKeywords(tokenizer)
+    assert known["Xylem"] is known["Xylem"] and known["Xylem"][:2] == ("xylem", "Xylem")
+    padded = "xylem" + 100 * " "
+    assert known[padded] == known["xylem"] and padded not in known
+    for word in ("phloem", "sap", "cell"):
+        known[word]
+    assert len(known) <= 3 and "cell" in known  # those before are forgotten
 
 
 def test_padded_lists(tokenizer):
     lists = [BiasingList(words, tokenizer) for words in (["xylem", "a"], [], ["phloem sap"])]
-    pieces, mask = pad_lists(lists)
+    pieces, mask = pad_ids([each.ids for each in lists])
     assert pieces.shape == mask.shape == (3, 2, max(len(ids) for each in lists for ids in each.ids))
     for b, each in enumerate(lists):
         for n in range(2):
@@ -171,16 +183,6 @@ def test_padded_lists(tokenizer):
     assert not pieces[~mask].any()
 
 
-def test_one_shared_list_is_padded_once(tokenizer):
-    shared = BiasingList(["xylem", "phloem"], tokenizer)
-    assert pad_lists([shared] * 4)[0].shape[0] == 1
-    equal = [BiasingList(["xylem", "phloem"], tokenizer) for _ in range(4)]
-    pieces, mask = pad_lists(equal)
-    assert (
-        pieces.shape[0] == 4 and torch.equal(pieces[0], pad_lists([shared])[0][0]) and mask[0].equal(mask[3])
-    )
-
-
 def test_empty_lists_can_be_padded(tokenizer):
-    pieces, mask = pad_lists([BiasingList([], tokenizer), BiasingList([], tokenizer)])
+    pieces, mask = pad_ids([BiasingList([], tokenizer).ids] * 2)
     assert pieces.shape == (2, 0, 1) and pieces.dtype == torch.long and not mask.any()

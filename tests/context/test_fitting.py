@@ -47,7 +47,7 @@ def test_lists_have_the_keywords_and_nothing_else_that_is_spoken(heard, tokenize
 
 
 def test_long_lists_are_one_for_all(heard, tokenizer, monkeypatch):
-    monkeypatch.setattr("funasr_sap.context.fitting.INDEXED_FROM", 4)
+    monkeypatch.setattr("funasr_sap.context.fitting.LONG", 4)
     first, *others = draw_lists(heard, tokenizer, WORDS, 6)
     assert all(other is first for other in others)
     assert {"cell wall", "xylem", "stroma"} <= set(first.words)

@@ -10,11 +10,16 @@ from funasr_sap.context import keyword_index
 from funasr_sap.context.alignment import IMPOSSIBLE, align_keywords
 from funasr_sap.context.biasing_list import pad_ids
 from funasr_sap.context.keyword_index import KeywordIndex
+from funasr_sap.context.spellings import Spellings, pack
 
 VOCAB = 7
 KEYWORDS = st.lists(
     st.lists(st.integers(1, VOCAB - 1), min_size=1, max_size=5).map(tuple), min_size=1, max_size=40
 )
+
+
+def spell_all(ids):
+    return Spellings.join([pack(keyword) for keyword in ids])
 
 
 def random_log_probs(seed, frames):
@@ -31,7 +36,7 @@ def worth_of_all(ids, log_probs, reward):
 
 def search(ids, log_probs, top, reward=2.0, mask=None):
     mask = torch.ones(len(log_probs), dtype=torch.bool) if mask is None else mask
-    return KeywordIndex.build(ids).search(log_probs, mask, top, reward)
+    return KeywordIndex.build(spell_all(ids)).search(log_probs, mask, top, reward)
 
 
 def spell(index):
@@ -46,7 +51,7 @@ def spell(index):
 
 @given(KEYWORDS)
 def test_the_tree_holds_every_keyword(ids):
-    index = KeywordIndex.build(ids)
+    index = KeywordIndex.build(spell_all(ids))
     assert spell(index) == ids
     nodes = {keyword[:length] for keyword in ids for length in range(1, len(keyword) + 1)}
     assert len(index.column) == len(nodes)  # each beginning stands once

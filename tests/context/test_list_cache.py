@@ -11,14 +11,14 @@ WORDS = ["Cell wall", "xylem", "xylem", "木质部", "naïve café", "<|im_end|>
 
 @pytest.fixture(autouse=True)
 def every_list_is_long(monkeypatch):
-    monkeypatch.setattr(list_cache, "INDEXED_FROM", 2)
+    monkeypatch.setattr(list_cache, "LONG", 2)
     list_cache._prepare_long.cache_clear()
     yield
     list_cache._prepare_long.cache_clear()
 
 
 def assert_equal(one, other):
-    assert one.words == other.words and one.ids == other.ids
+    assert one.words == other.words and [*one.ids] == [*other.ids]
     for name, array in vars(one.index).items():
         assert (getattr(other.index, name) == array).all(), name
         assert getattr(other.index, name).dtype == array.dtype
@@ -66,6 +66,6 @@ def test_a_broken_file_is_made_anew(tokenizer, tmp_path, caplog):
 
 
 def test_short_lists_are_not_kept(tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(list_cache, "INDEXED_FROM", 100)
+    monkeypatch.setattr(list_cache, "LONG", 100)
     prepare_list(WORDS, tokenizer, tmp_path / "index")
     assert not (tmp_path / "index").exists()

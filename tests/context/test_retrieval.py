@@ -7,9 +7,10 @@ import torch
 
 from funasr_sap.context import retrieval
 from funasr_sap.context.alignment import IMPOSSIBLE, Alignment
+from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
-from funasr_sap.context.keyword_index import KeywordIndex
-from funasr_sap.context.retrieval import POOL, cut, evidence_features, weigh_keywords, weigh_lists
+from funasr_sap.context.retrieval import POOL, cut, evidence_features, weigh_lists
+from funasr_sap.context.spellings import Spellings, pack
 from funasr_sap.errors import ConfigError
 
 BLANK = 0
@@ -22,18 +23,9 @@ OTHERS = [(a, b) for a in (7, 9, 11) for b in (2, 8, 10)]
 COST = math.log(0.9 / (0.1 / 11))  # of a piece that is not heard
 
 
-class PieceList:
+def piece_list(ids):
     """A biasing list whose keywords are given by their pieces."""
-
-    def __init__(self, ids):
-        self.ids = ids
-
-    def __len__(self):
-        return len(self.ids)
-
-    @property
-    def index(self):
-        return KeywordIndex.build(self.ids)
+    return BiasingList.restore(words=list(map(str, ids)), ids=Spellings.join([pack(each) for each in ids]))
 
 
 def random_log_probs(seed, frames, batch=1, vocab=12):
@@ -55,8 +47,8 @@ def full(log_probs):
 def shortlist(*lists, log_probs=None, frame_mask=None, top=5, threshold=0.0):
     log_probs = sharp_log_probs(PATH) if log_probs is None else log_probs
     frame_mask = full(log_probs) if frame_mask is None else frame_mask
-    calibration, lists = Calibration(), [PieceList(each) for each in lists]
-    options = {"pool": max(top, POOL), "reward": calibration.reward, "blank": BLANK}
+    calibration, lists = Calibration(), [piece_list(each) for each in lists]
+    options = {"pools": [max(top, POOL)] * len(lists), "reward": calibration.reward, "blank": BLANK}
     evidence = weigh_lists(log_probs, frame_mask, lists, WORD_START, **options)
     return cut(evidence, top, threshold, calibration)
 
@@ -131,18 +123,25 @@ def test_padded_frames_and_batching_change_no_shortlist(garbage):
 
 
 @pytest.mark.parametrize("lengths", [(40, 40), (3, 40), (0, 40)])
-def test_the_index_gives_what_aligning_all_gives(lengths, monkeypatch):
+def test_the_index_gives_what_aligning_all_gives(lengths):
     generator = torch.Generator().manual_seed(0)
     words = [tuple(torch.randint(1, 12, (4,), generator=generator).tolist()) for _ in range(40)]
-    options = {"log_probs": random_log_probs(1, 9, batch=2)}
-    expected = shortlist(*(words[:length] for length in lengths), **options)
-    monkeypatch.setattr(retrieval, "INDEXED_FROM", 10)
-    found = shortlist(*(words[:length] for length in lengths), **options)
-    assert torch.equal(found.mask, expected.mask) and not found.index.is_floating_point()
-    for name in ("index", "confidence", "features"):
-        torch.testing.assert_close(
-            getattr(found, name)[found.mask], getattr(expected, name)[found.mask], msg=name
-        )
+    log_probs = random_log_probs(1, 9, batch=2)
+    lists = [piece_list(words[:length]) for length in lengths]
+
+    def weigh(pool):  # lists of no more are aligned as a whole
+        return weigh_lists(log_probs, full(log_probs), lists, WORD_START, pools=[pool] * 2, reward=REWARD)
+
+    everything, found = weigh(40), weigh(10)
+    assert found.size.tolist() == everything.size.tolist() == [[length] for length in lengths]
+    for b, length in enumerate(lengths):
+        worth = (everything.found.score + REWARD * everything.pieces)[b, :length]
+        best = dict(zip(everything.index[b].tolist(), worth.tolist(), strict=False))
+        expected = sorted(best, key=best.get, reverse=True)[:10]
+        valid = found.pieces[b] > 0
+        assert sorted(found.index[b][valid].tolist()) == sorted(expected)
+        score = (found.found.score + REWARD * found.pieces)[b][valid].tolist()
+        assert score == [best[place] for place in found.index[b][valid].tolist()]
 
 
 def test_features_say_what_was_found():
@@ -166,9 +165,9 @@ def test_rivals_share_their_stretch_of_speech():
     evidence = weigh_lists(
         sharp_log_probs(PATH),
         torch.ones(1, len(PATH), dtype=torch.bool),
-        [PieceList([(1, 2), (1, 2), (5,), (1, 8)])],
+        [piece_list([(1, 2), (1, 2), (5,), (1, 8)])],
         WORD_START,
-        pool=4,
+        pools=[4],
         reward=REWARD,
         blank=BLANK,
     )
@@ -178,21 +177,6 @@ def test_rivals_share_their_stretch_of_speech():
     assert share[3] == pytest.approx(-COST - math.log(total), abs=1e-4)
     assert share[2] == pytest.approx(0, abs=1e-6)  # said elsewhere
     assert evidence.size.tolist() == [[4]]
-
-
-def test_the_pool_has_the_best_of_score_and_reward():
-    words = SPOKEN + OTHERS
-    length = max(map(len, words))
-    pieces = torch.tensor([[[*word, *[0] * (length - len(word))] for word in words]])
-    log_probs = sharp_log_probs(PATH)
-    weighed = {
-        pool: weigh_keywords(
-            log_probs, full(log_probs), pieces, pieces > 0, WORD_START, pool=pool, reward=REWARD
-        )
-        for pool in (4, len(words))
-    }
-    worth = {pool: each.found.score + REWARD * each.pieces for pool, each in weighed.items()}
-    assert worth[4].tolist() == [sorted(worth[len(words)][0].tolist(), reverse=True)[:4]]
 
 
 def test_features_of_worst_evidence_are_bounded():
