@@ -137,7 +137,7 @@ def collect(model, folder: Path, language: str, texts: dict, seed: int) -> tuple
 
     references, keywords = read_kaldi(folder / "text"), read_biasing_list(folder / "keywords")
     heard = [Heard([text], references[key], keywords[key]) for key, text in texts.items()]
-    weigh = functools.partial(weigh_by_sound, pools=[POOL], reward=BY_SOUND.reward)
+    weigh = functools.partial(weigh_by_sound, pool=POOL, reward=BY_SOUND.reward)
     words = list(dictionary_words("train", language))
     return collect_sizes(heard, model.kwargs["tokenizer"], weigh, words, SIZES, seed)
 

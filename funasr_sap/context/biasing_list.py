@@ -23,7 +23,7 @@ from funasr_sap.errors import DataError
 CHINESE = re.compile("[\u3400-\u9fff]")
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
 KEYWORDS_KEPT = 1 << 18  # cleaned and spelt: many lists share most of their keywords
-LONG = 2_048  # a list of so many keywords is worth keeping, or sharing
+LONG = 2_048  # keywords of a list that is worth keeping, and sharing between utterances
 
 
 def parse_hotwords(value, separators: str = ",\n") -> list[str]:

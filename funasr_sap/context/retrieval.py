@@ -24,7 +24,8 @@ from funasr_sap.errors import ConfigError
 
 # Keywords that are weighed against each other, P: so many that the spoken ones are among them.
 POOL = 64
-SHORT_POOL = 32  # in decoding, where a CTC head listens for fewer than ``LONG`` keywords
+# Of those, how many the span head judges in decoding, where a list has fewer than ``LONG`` keywords.
+JUDGED = 32
 # For the sounds of a transcript; fitted by benchmarks/first_pass.py, to English and Mandarin alike.
 BY_SOUND = Calibration(reward=1.5, bias=-0.93, score=1.06, pieces=1.29, goes_on=-1.50, share=1.06, size=-1.40)
 
@@ -77,6 +78,13 @@ class Evidence:
         own = {name: getattr(self, name) for name in Calibration.SIGNS if name != "score"}
         return {"score": self.found.score, **own}
 
+    def best(self, numbers: Sequence[int], reward: float) -> "Evidence":
+        """Leave out all but the best of each utterance, by score and ``reward`` a piece."""
+        worth = _worth(self.found, self.pieces, reward)
+        rank = worth.argsort(dim=1, descending=True).argsort(dim=1)
+        kept = rank < torch.tensor(numbers, device=rank.device)[:, None]
+        return dataclasses.replace(self, pieces=torch.where(kept, self.pieces, 0))
+
     def log_odds(self, calibration: Calibration) -> torch.Tensor:
         """Weigh it all: (B, P) log odds that a keyword is spoken, ``IMPOSSIBLE`` where there is none."""
         odds = calibration.log_odds(**self.columns())
@@ -100,20 +108,16 @@ def retrieve_by_sound(
         threshold: least confidence.
         calibration: from evidence to probability.
     """
-    pools = [max(top, POOL)] * len(lists)
-    evidence = weigh_by_sound(texts, lists, pools=pools, reward=calibration.reward)
+    evidence = weigh_by_sound(texts, lists, pool=max(top, POOL), reward=calibration.reward)
     return cut(evidence, top, threshold, calibration)
 
 
-def weigh_by_sound(
-    texts: Sequence[str], lists: list[BiasingList], *, pools: Sequence[int], reward: float
-) -> Evidence:
+def weigh_by_sound(texts: Sequence[str], lists: list[BiasingList], *, pool: int, reward: float) -> Evidence:
     """Collect the evidence that the sounds of B transcripts give; see ``weigh_lists``."""
     sounds = {id(each): each.by_sound for each in lists}  # one object where the list is one
     lists = [sounds[id(each)] for each in lists]
     speech = phonetics.hear(texts)
-    options = {"pools": pools, "reward": reward, "blank": phonetics.BLANK}
-    return weigh_lists(*speech, lists, phonetics.WORD_START, **options)
+    return weigh_lists(*speech, lists, phonetics.WORD_START, pool=pool, reward=reward, blank=phonetics.BLANK)
 
 
 def weigh_lists(
@@ -122,7 +126,7 @@ def weigh_lists(
     lists: list[BiasingList],
     word_start: torch.Tensor,
     *,
-    pools: Sequence[int],
+    pool: int,
     reward: float,
     blank: int = 0,
 ) -> Evidence:
@@ -133,13 +137,13 @@ def weigh_lists(
         frame_mask: (B, T) bool.
         lists: B biasing lists, at least one keyword in all.
         word_start: (V,) bool, True = the piece begins a word.
-        pools: keywords to find of each list, at most P.
+        pool: keywords to find, P.
         reward: nats that an aligned piece is worth; the best have the highest score with it.
         blank: the CTC blank's id.
     """
     places = [
         range(len(each)) if len(each) <= pool else each.index.search(*utterance, pool, reward, blank)
-        for each, pool, *utterance in zip(lists, pools, log_probs, frame_mask, strict=True)
+        for each, *utterance in zip(lists, log_probs, frame_mask, strict=True)
     ]
     ids = [[each.ids[place] for place in row] for each, row in zip(lists, places, strict=True)]
     ids, piece_mask = pad_ids(ids, log_probs.device)
@@ -147,9 +151,8 @@ def weigh_lists(
     size = torch.tensor([[len(each)] for each in lists])
     found, pieces = align_keywords(log_probs, frame_mask, ids, piece_mask, blank), piece_mask.sum(-1)
     goes_on = _cut_short(log_probs, frame_mask, word_start, blank).gather(1, found.end)
-    worth = (found.score + reward * pieces).masked_fill(pieces == 0, 2 * IMPOSSIBLE)
-    share = log_share(worth, _overlaps(found.start, found.end))
-    index, size = index.to(worth.device), size.to(worth.device)
+    share = log_share(_worth(found, pieces, reward), _overlaps(found.start, found.end))
+    index, size = index.to(share.device), size.to(share.device)
     return Evidence(index, ids, found, pieces, goes_on, share, size, span=torch.zeros_like(share))
 
 
@@ -214,6 +217,11 @@ def check_threshold(value, name: str = "threshold") -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigError(f"{name}: expected a confidence from 0 to 1, got {value!r}")
     return value
+
+
+def _worth(found: Alignment, pieces: torch.Tensor, reward: float) -> torch.Tensor:
+    """Score keywords with ``reward`` nats a piece, lowest where there is none: (B, P)."""
+    return (found.score + reward * pieces).masked_fill(pieces == 0, 2 * IMPOSSIBLE)
 
 
 def _overlaps(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:

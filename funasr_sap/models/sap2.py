@@ -24,8 +24,8 @@ from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import PromptBatch, PromptTemplate
 from funasr_sap.context.retrieval import (
     BY_SOUND,
+    JUDGED,
     POOL,
-    SHORT_POOL,
     Evidence,
     Shortlist,
     check_threshold,
@@ -274,24 +274,25 @@ class SAP2(nn.Module):
         self,
         speech: Speech,
         lists: list[BiasingList],
-        pools: Sequence[int] | None = None,
+        pool: int = POOL,
         reward: float | None = None,
+        judged: Sequence[int] | None = None,
     ) -> Evidence | None:
         """Collect the evidence of each list's best keywords: from the CTC head and span head, or by sound.
 
         Args:
             speech: the encoded batch.
             lists: biasing lists, one an utterance.
-            pools: keywords to find of each list; None for ``POOL``.
+            pool: keywords to find.
             reward: nats that an aligned piece is worth; None for the model's own.
+            judged: of each list, the best that the span head judges, and that are left; None for all.
 
         Returns:
             The evidence, or None when all lists are empty.
         """
         if not any(map(len, lists)):
             return None
-        pools = [POOL] * len(lists) if pools is None else pools
-        options = {"pools": pools, "reward": self.calibration.reward if reward is None else reward}
+        options = {"pool": pool, "reward": self.calibration.reward if reward is None else reward}
         if self.ctc is None:
             texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
             return weigh_by_sound(texts, lists, **options)
@@ -299,6 +300,8 @@ class SAP2(nn.Module):
         evidence = weigh_lists(log_probs, speech.frame_mask, lists, self.word_start, blank=BLANK, **options)
         if self.span_head is None:
             return evidence
+        if judged is not None:
+            evidence = evidence.best(judged, options["reward"])
         with self._exact(speech.frames.device):
             span = self.span_head(speech, self.ctc.ctc_lo.weight, self.spelling, evidence)
         return dataclasses.replace(evidence, span=span)
@@ -312,9 +315,9 @@ class SAP2(nn.Module):
         Returns:
             The shortlist, or None when all lists are empty.
         """
-        short = POOL if self.ctc is None else SHORT_POOL
-        pools = [max(top or self.top, POOL if len(each) >= LONG else short) for each in lists]
-        evidence = self.weigh(speech, lists, pools)
+        least = top or self.top
+        judged = [max(least, POOL if len(each) >= LONG else JUDGED) for each in lists]
+        evidence = self.weigh(speech, lists, pool=max(least, POOL), judged=judged)
         return self.shortlist(speech, evidence, top, threshold)
 
     @torch.no_grad()

@@ -48,7 +48,7 @@ def shortlist(*lists, log_probs=None, frame_mask=None, top=5, threshold=0.0):
     log_probs = sharp_log_probs(PATH) if log_probs is None else log_probs
     frame_mask = full(log_probs) if frame_mask is None else frame_mask
     calibration, lists = Calibration(), [piece_list(each) for each in lists]
-    options = {"pools": [max(top, POOL)] * len(lists), "reward": calibration.reward, "blank": BLANK}
+    options = {"pool": max(top, POOL), "reward": calibration.reward, "blank": BLANK}
     evidence = weigh_lists(log_probs, frame_mask, lists, WORD_START, **options)
     return cut(evidence, top, threshold, calibration)
 
@@ -130,7 +130,7 @@ def test_the_index_gives_what_aligning_all_gives(lengths):
     lists = [piece_list(words[:length]) for length in lengths]
 
     def weigh(pool):  # lists of no more are aligned as a whole
-        return weigh_lists(log_probs, full(log_probs), lists, WORD_START, pools=[pool] * 2, reward=REWARD)
+        return weigh_lists(log_probs, full(log_probs), lists, WORD_START, pool=pool, reward=REWARD)
 
     everything, found = weigh(40), weigh(10)
     assert found.size.tolist() == everything.size.tolist() == [[length] for length in lengths]
@@ -142,6 +142,21 @@ def test_the_index_gives_what_aligning_all_gives(lengths):
         assert sorted(found.index[b][valid].tolist()) == sorted(expected)
         score = (found.found.score + REWARD * found.pieces)[b][valid].tolist()
         assert score == [best[place] for place in found.index[b][valid].tolist()]
+
+
+def test_all_but_the_best_are_left_out():
+    lists = [piece_list(SPOKEN + OTHERS), piece_list(SPOKEN)]
+    log_probs = sharp_log_probs(PATH).repeat(2, 1, 1)
+    evidence = weigh_lists(log_probs, full(log_probs), lists, WORD_START, pool=POOL, reward=REWARD)
+    best = evidence.best([5, 2], REWARD)
+    for b, number in enumerate((5, 2)):
+        worth = (evidence.found.score + REWARD * evidence.pieces)[b]
+        least = worth[evidence.pieces[b] > 0].sort(descending=True).values[number - 1]
+        assert (best.pieces[b] > 0).sum() == number
+        assert worth[best.pieces[b] > 0].min() == least  # of what is worth the same, any
+    assert cut(best, 10, 0.0, Calibration()).mask.sum(1).tolist() == [5, 2]
+    for name in ("share", "size", "index"):  # what the others say of them stays
+        assert torch.equal(getattr(best, name), getattr(evidence, name))
 
 
 def test_features_say_what_was_found():
@@ -167,7 +182,7 @@ def test_rivals_share_their_stretch_of_speech():
         torch.ones(1, len(PATH), dtype=torch.bool),
         [piece_list([(1, 2), (1, 2), (5,), (1, 8)])],
         WORD_START,
-        pools=[4],
+        pool=4,
         reward=REWARD,
         blank=BLANK,
     )

@@ -54,6 +54,17 @@ def test_padding_and_batching_change_nothing(weighed):
         assert by_word(lists, evidence, row) == pytest.approx(by_word(own, alone, 0), abs=1e-4)
 
 
+def test_only_the_best_are_judged_and_as_among_all(weighed, small_model):
+    encoded, lists, everything, _ = weighed([7, 0])
+    reward = small_model.calibration.reward
+    evidence = small_model.weigh(encoded, lists, judged=[2, 1])
+    for row, number in enumerate((2, 1)):
+        judged, among_all = by_word(lists, evidence, row), by_word(lists, everything, row)
+        assert len(judged) == number < len(among_all)
+        assert judged == pytest.approx({word: among_all[word] for word in judged}, abs=1e-4)
+    assert torch.equal(evidence.pieces, everything.best([2, 1], reward).pieces)
+
+
 def test_the_head_alone_gets_gradients(small_model, weighed):
     encoded, lists, evidence, batch = weighed([7, 0])
     frames = encoded.frames.clone().requires_grad_()
