@@ -115,8 +115,8 @@ class BiasingList:
         for keyword in map(prepared_keywords(tokenizer).__getitem__, words):
             found.setdefault(keyword[0], keyword)
         found.pop("", None)
-        self.words = [word for _, word, _ in found.values()]
-        self.ids = Spellings.join([spelling for *_, spelling in found.values()])
+        self.words = [keyword[1] for keyword in found.values()]
+        self.ids = Spellings.join([keyword[2] for keyword in found.values()])
 
     @classmethod
     def restore(cls, **attributes) -> "BiasingList":
