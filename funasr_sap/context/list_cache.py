@@ -15,7 +15,7 @@ from funasr_sap.context.keyword_index import KeywordIndex
 from funasr_sap.context.spellings import Spellings
 from funasr_sap.data.files import atomic_write
 
-LISTS_KEPT = 4  # in memory; one of 200,000 keywords takes about 0.1 GB
+LISTS_KEPT = 4  # in memory; one of 200,000 keywords takes about 30 MB
 FORMAT = 2  # of the files; raise it when what is stored, or how keywords are cleaned, changes
 
 
