@@ -79,17 +79,12 @@ class SpanHead(nn.Module):
         return self.output(nn.functional.gelu(x)).squeeze(-1).float()
 
     def _see_neighbours(self, x: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-        """Let pieces see those of their keyword beside them: (S, C), (S,) whether one is the first."""
-        last = torch.cat([first[1:], first.new_ones(1)])
+        """Let pieces see those beside them: (S, C), (S,) whether one is its keyword's first."""
+        place = torch.arange(len(x), device=x.device) + first.cumsum(0)  # a gap before each keyword
         for norm, layer in ((self.norm1, self.layer1), (self.norm2, self.layer2)):
-            normed = norm(x).to(x.dtype)
-            nothing = normed.new_zeros(1, x.shape[1])
-            before = torch.cat([nothing, normed[:-1]]).masked_fill(first[:, None], 0)
-            after = torch.cat([normed[1:], nothing]).masked_fill(last[:, None], 0)
-            # The convolution as a product of matrices, which takes half the time.
-            seen = nn.functional.linear(
-                torch.cat([before, normed, after], 1), layer.weight.transpose(1, 2).flatten(1), layer.bias
-            )
+            spaced = x.new_zeros(len(x) + int(first.sum()) + 1, x.shape[1])
+            spaced[place] = norm(x).to(x.dtype)
+            seen = layer(spaced.T.contiguous()[None])[0].T[place]  # in place, it takes half as long again
             x = x + nn.functional.gelu(seen)
         return x
 

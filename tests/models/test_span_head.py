@@ -1,7 +1,9 @@
 """B utterances, T frames, E encoder width, P keywords."""
 
+import copy
 import dataclasses
 
+import peft
 import pytest
 import torch
 
@@ -52,6 +54,18 @@ def test_padding_and_batching_change_nothing(weighed):
     for row, place in enumerate(places):
         _, own, alone, _ = weighed([place], biasing_lists=batch["biasing_lists"][row : row + 1])
         assert by_word(lists, evidence, row) == pytest.approx(by_word(own, alone, 0), abs=1e-4)
+
+
+def test_adapters_on_the_convolutions_count(small_model, weighed):
+    encoded, _, evidence, _ = weighed([7, 0])
+    head = copy.deepcopy(small_model.span_head)
+    peft.inject_adapter_in_model(peft.LoraConfig(r=2, target_modules=["layer1"]), head)
+    tables = small_model.ctc.ctc_lo.weight, small_model.spelling
+    with torch.no_grad():
+        untrained = judge(head, encoded, *tables, evidence).span
+        torch.testing.assert_close(untrained, judge(small_model.span_head, encoded, *tables, evidence).span)
+        head.layer1.lora_B["default"].weight.fill_(0.5)
+        assert not torch.allclose(judge(head, encoded, *tables, evidence).span, untrained)
 
 
 def test_only_the_best_are_judged_and_as_among_all(weighed, small_model):
