@@ -112,7 +112,7 @@ class BiasingList:
 
     def __init__(self, words: Iterable[str], tokenizer):
         found = {}
-        for keyword in map(prepared_keywords(tokenizer).__getitem__, words):
+        for keyword in map(prepared_keywords(tokenizer).__getitem__, words):  # unpacked, it takes longer
             found.setdefault(keyword[0], keyword)
         found.pop("", None)
         self.words = [keyword[1] for keyword in found.values()]
@@ -130,7 +130,7 @@ class BiasingList:
 
     @functools.cached_property
     def index(self) -> KeywordIndex:
-        """What a long list is searched with; built when it is first needed."""
+        """What the list is searched with; built when it is first needed."""
         return KeywordIndex.build(self.ids)
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""An index of a long biasing list: exact retrieval among hundreds of thousands of keywords in milliseconds.
+"""An index of a biasing list: exact retrieval among up to hundreds of thousands of keywords in milliseconds.
 
 The piece sequences of all keywords share their beginnings in a prefix tree. A path through it is aligned with
 the speech piece by piece, and given up as soon as no keyword below can reach the best ones any more: the
@@ -45,10 +45,10 @@ class KeywordIndex:
     def build(cls, ids: Spellings) -> "KeywordIndex":
         """Build the tree of N keywords; none may be without pieces."""
         order = _sort(ids)
-        ids_of_nodes, first, depth = _grow(ids.pieces, ids.starts, order)
-        occurs = np.zeros(ids_of_nodes.max(initial=-1) + 1, bool)
-        occurs[ids_of_nodes] = True
-        column = (occurs.cumsum(dtype=np.int32) - 1)[ids_of_nodes]
+        nodes, first, depth = _grow(ids.pieces, ids.starts, order)
+        occurs = np.zeros(nodes.max(initial=-1) + 1, bool)  # ``np.unique`` would sort all nodes
+        occurs[nodes] = True
+        column = (occurs.cumsum(dtype=np.int32) - 1)[nodes]
         return cls(order, first, column, depth, occurs.nonzero()[0].astype(np.int32))
 
     def __len__(self):
@@ -94,7 +94,7 @@ def _sort(ids: Spellings) -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True)
 def _grow(pieces, starts, order):
-    """Make the nodes of sorted keywords: the piece of each, and ``first`` and ``depth``."""
+    """Make the M nodes of sorted keywords: the piece id of each (M,), ``first`` (M + 1,), ``depth`` (M,)."""
     nodes = np.empty(len(pieces), np.int32)
     first = np.empty(len(pieces) + 1, np.int32)
     depth = np.empty(len(pieces), np.int16)

@@ -5,9 +5,8 @@ Symbols:
     N   keywords of a biasing list  L   pieces of the longest keyword
     P   keywords whose evidence is weighed against each other      K   keywords kept
 
-The index of a list finds the same P keywords as aligning all with the speech; a list of no more is taken as a
-whole.
-Masks are bool, True = valid.
+The index of a list finds the P keywords that aligning all with the speech would find; a list that has no more
+needs no search. Masks are bool, True = valid.
 """
 
 import dataclasses
@@ -79,7 +78,12 @@ class Evidence:
         return {"score": self.found.score, **own}
 
     def best(self, numbers: Sequence[int], reward: float) -> "Evidence":
-        """Leave out all but the best of each utterance, by score and ``reward`` a piece."""
+        """Leave out all but the best keywords of each utterance.
+
+        Args:
+            numbers: (B,) keywords to leave.
+            reward: nats that an aligned piece is worth; the best have the highest score with it.
+        """
         worth = _worth(self.found, self.pieces, reward)
         rank = worth.argsort(dim=1, descending=True).argsort(dim=1)
         kept = rank < torch.tensor(numbers, device=rank.device)[:, None]

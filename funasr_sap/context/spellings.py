@@ -1,4 +1,7 @@
-"""Spellings: the piece ids of many keywords, side by side in one array."""
+"""Spellings: the piece ids of many keywords, side by side in one array.
+
+Symbols: N keywords, S pieces of all of them.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +9,7 @@ import numpy as np
 
 
 class Spellings(Sequence):
-    """The piece ids of N keywords, S in all; each is read as a tuple.
+    """The piece ids of N keywords; those of each are read as a tuple.
 
     Args:
         pieces: (S,) int32 piece ids, keyword after keyword.

@@ -84,7 +84,7 @@ class SpanHead(nn.Module):
         for norm, layer in ((self.norm1, self.layer1), (self.norm2, self.layer2)):
             spaced = x.new_zeros(len(x) + int(first.sum()) + 1, x.shape[1])
             spaced[place] = norm(x).to(x.dtype)
-            seen = layer(spaced.T.contiguous()[None])[0].T[place]  # in place, it takes half as long again
+            seen = layer(spaced.T.contiguous()[None])[0].T[place]  # a view takes half as long again
             x = x + nn.functional.gelu(seen)
         return x
 
