@@ -15,9 +15,10 @@ import argparse
 from pathlib import Path
 
 from funasr_sap.data.entries import Mapper, measure, read_entries, split_entries
-from funasr_sap.data.scp2jsonl import load_tokenizer, split_words
+from funasr_sap.data.scp2jsonl import load_tokenizer
 from funasr_sap.data.split import parse_ratio
 from funasr_sap.data.targets import TARGETS, write_entries
+from funasr_sap.text.words import split_words
 from funasr_sap.tool import run
 
 

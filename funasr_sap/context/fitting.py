@@ -14,11 +14,12 @@ from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.retrieval import Evidence
-from funasr_sap.data.biasing import draw_biasing_list, spoken_phrases
+from funasr_sap.data.biasing import draw_biasing_list, longest_phrase
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
 from funasr_sap.models.first_pass import first_transcripts
 from funasr_sap.models.speech import Speech
+from funasr_sap.text.words import phrase_key, phrases
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,7 @@ def collect_evidence(
         columns: the evidence of all keywords found, by name, as ``fit_calibration`` takes it.
         spoken: bool, whether each is spoken.
     """
-    longest = max(len(word.split()) for word in words)
+    longest = longest_phrase(words)
     lists = draw_lists(heard, tokenizer, words, num, seed)
     columns = {name: [] for name in (*Calibration.SIGNS, "utterance")}
     spoken = []
@@ -93,8 +94,10 @@ def collect_evidence(
         found = weigh(each.speech, [biasing_list])
         for name, column in {**found.columns(), "utterance": torch.tensor(place)}.items():
             columns[name].append(column.expand(found.index.shape).flatten().cpu().numpy())
-        true = {*each.keywords, *spoken_phrases([each.text], longest)}
-        spoken.append([biasing_list.words[position] in true for position in found.index[0].tolist()])
+        true = {*map(phrase_key, each.keywords), *phrases([each.text], longest)}
+        spoken.append(
+            [phrase_key(biasing_list.words[position]) in true for position in found.index[0].tolist()]
+        )
     return {name: np.concatenate(parts) for name, parts in columns.items()}, np.concatenate(spoken)
 
 
@@ -124,15 +127,15 @@ def draw_lists(
     heard: Sequence[Heard], tokenizer, words: Sequence[str], num: int, seed: int = 0
 ) -> Iterator[BiasingList]:
     """Draw each utterance's biasing list; for the arguments see ``collect_evidence``."""
-    longest = max(len(word.split()) for word in words)
+    longest = longest_phrase(words)
     if num >= LONG:
         true = dict.fromkeys(word for each in heard for word in each.keywords)
-        exclude = spoken_phrases((each.text for each in heard), longest)
+        exclude = phrases((each.text for each in heard), longest)
         drawn = draw_biasing_list(list(true), words, num, random.Random(seed), exclude)
         yield from [BiasingList(drawn, tokenizer)] * len(heard)
         return
     for place, each in enumerate(heard):
-        exclude = spoken_phrases([each.text], longest)
+        exclude = phrases([each.text], longest)
         drawn = draw_biasing_list(each.keywords, words, num, random.Random(f"{seed}/{place}"), exclude)
         yield BiasingList(drawn, tokenizer)
 

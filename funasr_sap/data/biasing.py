@@ -7,18 +7,12 @@ has its rare words and N entries more.
 import hashlib
 import os
 import random
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from funasr_sap.data.kaldi import iter_lines
 from funasr_sap.errors import DataError
-
-# A character of a script written without blanks, or a word without the punctuation around it.
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}](?:[^\s{_CJK}]*[^\W_{_CJK}])?")
-# Around words such as "C++", whose own signs belong to them.
-_PUNCTUATION = ".,;:!?\"'()[]，。；：！？、“”‘’《》（）"
+from funasr_sap.text.words import phrase_key, phrases, tokens
 
 
 def draw_biasing_list(
@@ -26,7 +20,7 @@ def draw_biasing_list(
     pool: Sequence[str],
     num: int,
     rng: random.Random,
-    exclude: Collection[str] = (),
+    exclude: Collection[str] = frozenset(),
 ) -> list[str]:
     """Draw a biasing list: the rare words and ``num`` distractors, shuffled, no word twice.
 
@@ -38,13 +32,13 @@ def draw_biasing_list(
         pool: words to draw distractors from, without replacement.
         num: how many distractors.
         rng: a ``random.Random``, or the module ``random``.
-        exclude: words that must not be distractors, such as those of the reference; ``rare_words`` never are.
+        exclude: what must not be a distractor, as ``phrases`` has it; ``rare_words`` never are.
 
     Raises:
         DataError: the pool has fewer than ``num`` words that may be distractors.
     """
     words = list(dict.fromkeys(rare_words))
-    taken = {word.casefold() for word in (*words, *exclude)}
+    taken = {*map(phrase_key, words), *exclude}
     words += _distractors(pool, num, rng, taken)
     rng.shuffle(words)
     return words
@@ -58,12 +52,12 @@ def _distractors(pool: Sequence[str], num: int, rng: random.Random, taken: set[s
     while len(drawn) < num and tries > 0:
         tries -= 1
         word = pool[int(rng.random() * size)]
-        folded = word.casefold()
-        if folded not in taken:
-            taken.add(folded)
+        key = phrase_key(word)
+        if key not in taken:
+            taken.add(key)
             drawn.append(word)
     if len(drawn) < num:
-        left = list({word.casefold(): word for word in pool if word.casefold() not in taken}.values())
+        left = list({key: word for word in pool if (key := phrase_key(word)) not in taken}.values())
         if len(left) < num - len(drawn):
             raise DataError(
                 f"{num} distractors wanted, but only {len(left) + len(drawn)} of the {size} words of the pool"
@@ -101,13 +95,13 @@ def make_biasing_lists(
         ]
         if lonely:
             raise DataError.from_lines("utterances without a partner", lonely)
-    longest = max((len(_TOKEN.findall(word)) for word in pool), default=0)
+    longest = longest_phrase(pool)
     lists = {}
     for utt_id, rare_words in keywords.items():
         spoken = [*rare_words, *([texts[utt_id]] if texts is not None else [])]
         rng = random.Random(_seed(seed, utt_id))
         try:
-            lists[utt_id] = draw_biasing_list(rare_words, pool, num, rng, spoken_phrases(spoken, longest))
+            lists[utt_id] = draw_biasing_list(rare_words, pool, num, rng, phrases(spoken, longest))
         except DataError as error:
             raise DataError(f"{utt_id}: {error}") from error
     return lists
@@ -133,21 +127,14 @@ def make_shared_list(
         DataError: the pool is too small.
     """
     rare_words = [word for words in keywords.values() for word in words]
-    longest = max((len(_TOKEN.findall(word)) for word in pool), default=0)
-    spoken = spoken_phrases([*rare_words, *(texts or {}).values()], longest)
+    longest = longest_phrase(pool)
+    spoken = phrases([*rare_words, *(texts or {}).values()], longest)
     return draw_biasing_list(rare_words, pool, num, random.Random(seed), spoken)
 
 
-def spoken_phrases(texts: Iterable[str], longest: int) -> set[str]:
-    """Collect what occurs in texts: words, and runs of up to ``longest`` words (or Chinese characters)."""
-    phrases: set[str] = set()
-    for text in texts:
-        text = " ".join(text.split())
-        phrases.update(word.strip(_PUNCTUATION) for word in text.split())
-        spans = [match.span() for match in _TOKEN.finditer(text)]
-        for first, (start, _) in enumerate(spans):
-            phrases.update(text[start:end] for _, end in spans[first : first + longest])
-    return phrases
+def longest_phrase(pool: Iterable[str]) -> int:
+    """Count the tokens of the longest word or phrase of a pool."""
+    return max((1 if word.isalnum() and word.isascii() else len(tokens(word)) for word in pool), default=0)
 
 
 def common_words(texts: Iterable[str], num: int) -> list[str]:

@@ -12,12 +12,13 @@ from funasr.register import tables
 from torch.nn.utils.rnn import pad_sequence
 
 from funasr_sap.audio import load_audio
-from funasr_sap.data.biasing import draw_biasing_list, read_words
+from funasr_sap.data.biasing import draw_biasing_list, longest_phrase, read_words
 from funasr_sap.data.jsonl import Utterance, read_jsonl
-from funasr_sap.data.scp2jsonl import speech_length, split_words
+from funasr_sap.data.scp2jsonl import speech_length
 from funasr_sap.data.spelling import respell_in_text
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.models.builder import check_keys
+from funasr_sap.text.words import phrase_key, phrases, split_words
 
 # What is left out for its length: speech in frames of 10 ms, transcripts in tokens.
 LENGTH_KEYS = ("min_source_length", "max_source_length", "min_target_length", "max_target_length")
@@ -97,7 +98,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
         words = sorted({*words, *(word for each in self.utterances for word in each.keywords or ())})
         # Whole, it is one object for all: tokenised and indexed once. FunASR's trainer would copy a list.
         self.pool = UserList(words)
-        self.folded_pool = {word.casefold() for word in self.pool}
+        self.pool_keys = {phrase_key(word) for word in self.pool}
+        self.longest_phrase = longest_phrase(self.pool)
         self.lengths = {}  # of what the file gives no length for
         self.cache = {} if cache_features else None
         self._leave_out(path, {name: conf[name] for name in LENGTH_KEYS if name in conf})
@@ -219,8 +221,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
         if self.whole_pool and rng.random() < self.whole_pool:  # without it, seeds draw what they drew before
             return self.pool
         true = [] if rng.random() < self.no_rare_words else rare_words
-        spoken = {*rare_words, *text.split()}
-        others = len(self.folded_pool) - len(self.folded_pool & {word.casefold() for word in spoken})
+        spoken = phrases([text, *rare_words], self.longest_phrase)
+        others = len(self.pool_keys) - len(self.pool_keys & spoken)
         num = min(rng.randint(0, self.max_distractors), others)
         return draw_biasing_list(true, self.pool, num, rng, exclude=spoken)
 

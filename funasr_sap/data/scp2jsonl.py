@@ -3,13 +3,12 @@
 Only the headers of the audio files are read, in processes. Lengths are those of Fun-ASR's tools/scp2jsonl.py:
 
 - ``speech_length``: frames of 10 ms, that is windows of 25 ms every 10 ms; 0 below 25 ms.
-- ``text_length``: tokens of the LLM where a tokenizer is given. Without one: each Chinese, Japanese or Korean
-  character counts 1, and each run of other characters between blanks counts 1.
+- ``text_length``: tokens of the LLM where a tokenizer is given. Without one: words count; see
+  ``text.words``.
 """
 
 import logging
 import os
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
@@ -19,15 +18,13 @@ from funasr_sap.data.jsonl import Utterance, write_jsonl
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.processes import ordered_map
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.text.words import split_words
 from funasr_sap.tool import option
 
 FRAME_SHIFT_MS = 10
 FRAME_LENGTH_MS = 25
 
 Tokenize = Callable[[str], Sized]
-
-_CJK = "\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
-_WORD = re.compile(f"[{_CJK}]|[^\\s{_CJK}]+")
 
 logger = logging.getLogger(__name__)
 
@@ -90,11 +87,6 @@ def scp2jsonl(options: Scp2JsonlOptions, tokenize: Tokenize | None = None) -> tu
         report_unreadable(bad, options.scp_file, len(wavs), options.skip_bad)
 
     return write_jsonl(options.jsonl_file, utterances()), len(bad)
-
-
-def split_words(text: str) -> list[str]:
-    """Split into words at blanks, and Chinese, Japanese and Korean text into characters."""
-    return _WORD.findall(text)
 
 
 def speech_length(path: str) -> int:

@@ -7,6 +7,8 @@ keyword and expected in the transcript, learns to copy what it is offered.
 import random
 import re
 
+from funasr_sap.text.words import find, replace
+
 # Spellings that sound alike or nearly so; either side may replace the other.
 ALIKE = (
     ("ph", "f"), ("ck", "k"), ("c", "k"), ("qu", "kw"), ("x", "ks"), ("i", "y"), ("s", "z"), ("ee", "ea"),
@@ -44,7 +46,8 @@ def respell_in_text(text: str, words: list[str], rng: random.Random) -> tuple[st
     """
     spelling = {}
     for old in words:
-        new = respell(old, rng)
-        text, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, new=new: new, text)
-        spelling.setdefault(old, new if count else old)
+        new, places = respell(old, rng), find(old, text)
+        for span in reversed(places):  # from the end: the places before it stay where they are
+            text = replace(text, span, new)
+        spelling.setdefault(old, new if places else old)
     return text, [spelling[word] for word in words]

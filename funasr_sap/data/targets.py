@@ -8,8 +8,9 @@ from funasr_sap.data.entries import LISTS, Entry
 from funasr_sap.data.funasr_jsonl import source_length, target_length
 from funasr_sap.data.jsonl import Utterance, format_record, write_jsonl
 from funasr_sap.data.kaldi import write_biasing_list, write_kaldi
-from funasr_sap.data.scp2jsonl import Tokenize, count_frames, split_words
+from funasr_sap.data.scp2jsonl import Tokenize, count_frames
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.text.words import split_words
 
 
 def write_entries(

@@ -1,10 +1,10 @@
 """Prepare texts for scoring: normalisation through well-kept libraries, and what counts as a word."""
 
 import functools
-import re
 from collections.abc import Callable
 
 from funasr_sap.errors import ConfigError
+from funasr_sap.text.words import space_han
 
 NORMALIZATIONS = {
     "none": "none: texts as they are",
@@ -18,8 +18,6 @@ UNITS = {
     "char": "each Chinese character, and each run of others between white space and Chinese characters",
 }
 """What each value of ``--unit`` scores, for people."""
-
-_CHINESE_CHARACTER = re.compile("([\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
 
 def text_normalizer(name: str) -> Callable[[str], str]:
@@ -60,4 +58,4 @@ def split_characters(text: str) -> str:
 
     A run of other characters stays one token, up to the next white space: its errors count as one.
     """
-    return " ".join(_CHINESE_CHARACTER.sub(r" \1 ", text).split())
+    return space_han(text)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from funasr_sap.context.biasing_list import encode_keyword
 from funasr_sap.models.answers import score_texts
 from funasr_sap.models.letters import spell, step_mask
-from funasr_sap.models.repair import best_draft, has_keyword
+from funasr_sap.models.repair import best_draft
 from funasr_sap.models.speech import BLANK, Speech
-from funasr_sap.models.timestamps import CHINESE, log_likelihoods
+from funasr_sap.models.timestamps import log_likelihoods
+from funasr_sap.text.words import has, tokens
 
 REACH = 25.0  # nats; what is further behind than this is given up before the LLM is asked, for speed
 
@@ -92,15 +93,15 @@ def choose(model, speech: Speech, candidates: Sequence[Candidates], language: st
 
 
 def likelihoods(model, speech: Speech, row: int) -> Callable | None:
-    """Tell how texts, lists of words, are scored by the CTC head for an utterance; None without one."""
+    """Tell how texts are scored by the CTC head for an utterance; None without one."""
     if speech.log_probs is None:
         return None
     log_probs = speech.log_probs[row, : int(speech.frame_mask[row].sum())]
 
-    def spelt(words):
-        return [piece for word in words for piece in encode_keyword(model.tokenizer, word)]
+    def spelt(text):
+        return [piece for word in text.split() for piece in encode_keyword(model.tokenizer, word)]
 
-    return lambda texts: log_likelihoods(log_probs, [spelt(words) for words in texts], BLANK)
+    return lambda texts: log_likelihoods(log_probs, [spelt(text) for text in texts], BLANK)
 
 
 def with_letters(hear: Callable, speech: Speech, row: int) -> Callable:
@@ -110,15 +111,14 @@ def with_letters(hear: Callable, speech: Speech, row: int) -> Callable:
     heard = speech.letters[row][step_mask(speech.frame_mask)[row]]
 
     def both(texts):
-        letters = log_likelihoods(heard, [spell(" ".join(words)) for words in texts], BLANK)
+        letters = log_likelihoods(heard, [spell(text) for text in texts], BLANK)
         return [(a + b) / 2 for a, b in zip(hear(texts), letters, strict=True)]
 
     return both
 
 
 def _write(text: str, keyword: str, hear: Callable) -> str:
-    """Write a keyword that a text lacks; silence stays, and Chinese, whose words have no spaces."""
-    words = text.split()
-    if not words or has_keyword(words, keyword) or CHINESE.search(keyword + text):
+    """Write a keyword that a text lacks; silence stays, and a keyword without letters is not written."""
+    if not tokens(text) or not tokens(keyword) or has(keyword, text):
         return text
-    return " ".join(best_draft(words, keyword, hear)[1])
+    return best_draft(text, keyword, hear)[1]

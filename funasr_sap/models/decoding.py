@@ -1,7 +1,6 @@
 """Decoding: one pass of the encoder, then retrieval, pruning (stage 1) and transcription (stage 2)."""
 
 import dataclasses
-import re
 
 import torch
 
@@ -12,9 +11,9 @@ from funasr_sap.models.candidates import choose, collect, likelihoods
 from funasr_sap.models.generation import can_read_drafts, read_drafts, write_answers
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.prompt_room import answer_limits, check_room
-from funasr_sap.models.repair import has_keyword
 from funasr_sap.models.speech import BLANK, take
-from funasr_sap.models.timestamps import WORD, word_timestamps
+from funasr_sap.models.timestamps import word_timestamps
+from funasr_sap.text.words import Span, find, has, replace, split_words
 
 TEMPERATURES = (0.4, 0.8)  # of what is tried where greedy decoding loops
 EVEN = 0.5  # confidence from which a keyword is rather spoken than not
@@ -196,7 +195,7 @@ def _rescore(model, encoded, lists, shortlist, drafts, options):
     texts = choose(model, encoded, candidates, options.language)
     for row, (text, (_, wanted, refused)) in enumerate(zip(texts, drafts, strict=True)):
         pairs = zip(doubtful[row], tried[row], strict=True)
-        written = [column for column, word in pairs if has_keyword(text.split(), word)]
+        written = [column for column, word in pairs if has(word, text)]
         yield text, sorted([*wanted, *written], key=lambda column: int(shortlist.index[row, column])), refused
 
 
@@ -300,7 +299,7 @@ def _guard(model, encoded, lists, shortlist, text, columns, options):
         column
         for column in columns
         if shortlist.confidence[0, column] < guards.evidence
-        and f" {lists[0].words[shortlist.index[0, column]]} ".casefold() in f" {text} ".casefold()
+        and has(lists[0].words[shortlist.index[0, column]], text)
     ]
     if weak:
         refused.append("evidence")
@@ -375,20 +374,20 @@ def _draft(model, tasks, encoded, lists, shortlist, columns, options) -> list[li
 def _timestamps(model, encoded, row, text, frame_ms):
     if encoded.log_probs is None:  # no CTC head, no times
         return []
-    words = [list(encode_keyword(model.tokenizer, word)) for word in WORD.findall(text)]
+    words = [list(encode_keyword(model.tokenizer, word)) for word in split_words(text)]
     frames = int(encoded.frame_mask[row].sum())
     return word_timestamps(encoded.log_probs[row, :frames], words, frame_ms)
 
 
 def restore_spelling(text: str, keywords: list[str]) -> str:
     """Write keywords in a transcript as the user wrote them, capitals included; the longest one wins."""
+    taken: list[Span] = []
     spelling = {}
     for keyword in sorted(keywords, key=len, reverse=True):
-        spelling.setdefault(keyword.casefold(), keyword)
-    if not spelling:
-        return text
-    letter = r"[^\W\u3400-\u9fff]"  # Chinese is written without spaces: a keyword may stand beside it
-    pattern = rf"(?<!{letter})(?:{'|'.join(map(re.escape, spelling.values()))})(?!{letter})"
-    return re.sub(
-        pattern, lambda found: spelling.get(found[0].casefold(), found[0]), text, flags=re.IGNORECASE
-    )
+        for span in find(keyword, text):
+            if all(span.end <= other.start or span.start >= other.end for other in taken):
+                taken.append(span)
+                spelling[span] = keyword
+    for span in sorted(taken, reverse=True):  # from the end: the places before it stay where they are
+        text = replace(text, span, spelling[span])
+    return text

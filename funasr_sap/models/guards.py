@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.builder import build
+from funasr_sap.text.words import split_words
 
 LONGEST_LOOP = 8  # words that may repeat together
 
@@ -38,12 +39,12 @@ class Guards:
         Returns:
             "repetition", "compression", "shortest" or None.
         """
-        words = text.split()
+        words = split_words(text.casefold())
         if self.repetition and longest_loop(words) > self.repetition:
             return "repetition"
         if self.compression and compression_ratio(text) > self.compression:
             return "compression"
-        if self.shortest and len(words) < self.shortest * len(heard.split()):
+        if self.shortest and len(words) < self.shortest * len(split_words(heard)):
             return "shortest"
         return None
 

@@ -5,13 +5,13 @@ import random
 import torch
 from torch import nn
 
-from funasr_sap.context.biasing_list import BiasingList, clean_keyword, encode_text
+from funasr_sap.context.biasing_list import BiasingList, encode_text
 from funasr_sap.context.prompts import IGNORE
 from funasr_sap.context.retrieval import Evidence, Shortlist
 from funasr_sap.models.answers import read_answers
 from funasr_sap.models.letters import spell, step_mask
-from funasr_sap.models.repair import has_keyword
 from funasr_sap.models.speech import BLANK, Speech
+from funasr_sap.text.words import has, keyword_key
 
 
 def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -95,8 +95,8 @@ def llm_loss(
     answers = []
     for row, task in enumerate(tasks):
         offered = [lists[row].words[shortlist.index[row, column]] for column in columns[row]]
-        spoken = {clean_keyword(word) for word in keywords[row]}
-        kept = [word for word in offered if word in spoken]
+        spoken = {keyword_key(word) for word in keywords[row]}
+        kept = [word for word in offered if keyword_key(word) in spoken]
         answers.append(model.prompts.answer_ids(task, model.language, texts[row], kept))
     logits, labels = read_answers(model, tasks, speech, context, answers)
     loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE)
@@ -125,10 +125,9 @@ def span_loss(
     index, found = evidence.index.tolist(), evidence.pieces > 0
     truth = torch.zeros_like(evidence.span)
     for row, texts in enumerate(spoken):
-        texts = [clean_keyword(text).split() for text in texts]
         for column in found[row].nonzero().flatten().tolist():
             word = lists[row].words[index[row][column]]
-            truth[row, column] = any(has_keyword(words, word) for words in texts)
+            truth[row, column] = any(has(word, text) for text in texts)
     losses = nn.functional.binary_cross_entropy_with_logits(evidence.span, truth, reduction="none")
     return _mean((losses * found).sum(1) / found.sum(1).clamp(min=1), weights)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from funasr_sap.models.timestamps import CHINESE
+from funasr_sap.text.words import Span, has, insert, is_unspaced, replace, tokens, words
 
 LONGEST = 3  # words that one keyword may take the place of
+LONGER = 2  # of scripts without blanks: characters more than the keyword has
 EDGE = 1e-4  # a confidence is rounded to this, and its log odds stay finite
 
 
@@ -39,33 +40,31 @@ class Repair:
         text: str,
         keywords: Sequence[str],
         scores: Sequence[float],
-        likelihoods: Callable[[list[list[str]]], list[float]] | None = None,
+        likelihoods: Callable[[list[str]], list[float]] | None = None,
     ) -> str:
         """Write the missing keywords, the surest first, none over the only mention of another.
 
         Args:
-            text: a transcript; words between spaces, so Chinese keywords are left out.
+            text: a transcript; of no words where no speech was heard, then it stays as it is.
             keywords: the kept keywords.
             scores: their confidence.
-            likelihoods: gives the log likelihood of texts, lists of words, by the CTC head, in nats; None
-                without one.
+            likelihoods: gives the log likelihood of texts by the CTC head, in nats; None without one.
         """
-        words = text.split()
-        if not words:  # no speech, no keyword
+        if not tokens(text):
             return text
         for score, keyword in sorted(zip(scores, keywords, strict=True), reverse=True):
-            if score < self.confidence or has_keyword(words, keyword) or CHINESE.search(keyword):
+            if score < self.confidence or has(keyword, text) or not tokens(keyword):
                 continue
-            written = [other for other in keywords if has_keyword(words, other)]
+            written = [other for other in keywords if has(other, text)]
             if likelihoods is None:
-                worth, draft = _most_similar(words, keyword, written)
+                worth, draft = _most_similar(text, keyword, written)
                 wanted = self.similarity
             else:
-                worth, draft = best_draft(words, keyword, likelihoods, written)
-                wanted = likelihoods([words])[0] - self._allowance(score)
+                worth, draft = best_draft(text, keyword, likelihoods, written)
+                wanted = likelihoods([text])[0] - self._allowance(score)
             if worth >= wanted > -math.inf:
-                words = draft
-        return " ".join(words)
+                text = draft
+        return text
 
     def _allowance(self, score: float) -> float:
         """What writing a keyword may cost, in nats."""
@@ -73,38 +72,53 @@ class Repair:
 
 
 def best_draft(
-    words: list[str],
+    text: str,
     keyword: str,
-    likelihoods: Callable[[list[list[str]]], list[float]],
+    likelihoods: Callable[[list[str]], list[float]],
     written: Sequence[str] = (),
-) -> tuple[float, list[str]]:
+) -> tuple[float, str]:
     """Write a keyword where the CTC head likes the whole best, none of those ``written`` lost by it.
 
     Returns:
-        The log likelihood of the new words, in nats, and the words.
+        The log likelihood of the new text, in nats, and the text.
     """
-    drafts = [draft for draft, _ in _drafts(words, keyword, written)]
+    drafts = [draft for draft, _ in _drafts(text, keyword, written)]
     return max(zip(likelihoods(drafts), drafts, strict=True))
 
 
-def _most_similar(words: list[str], keyword: str, written: Sequence[str]) -> tuple[float, list[str]]:
-    """Write a keyword over the words that look most like it: their similarity, and the new words."""
-    drafts = _drafts(words, keyword, written)
+def _most_similar(text: str, keyword: str, written: Sequence[str]) -> tuple[float, str]:
+    """Write a keyword over the words that look most like it: their similarity, and the new text."""
+    drafts = _drafts(text, keyword, written)
     return max((_similarity(stretch, keyword), draft) for draft, stretch in drafts)
 
 
-def _drafts(words: list[str], keyword: str, written: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Write a keyword everywhere, over up to ``LONGEST`` words: the new words, and those replaced."""
-    for start in range(len(words) + 1):
-        for end in range(start, min(start + LONGEST, len(words)) + 1):
-            draft = words[:start] + keyword.split() + words[end:]
-            if all(has_keyword(draft, other) for other in written):
-                yield draft, words[start:end]
+def _drafts(text: str, keyword: str, written: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Write a keyword everywhere, between two words or over some: the new text, and what was replaced.
+
+    The punctuation around what is replaced stays.
+    """
+    places, longest = _cores(text), LONGEST
+    if is_unspaced(keyword[0]):
+        longest = max(longest, len(words(keyword)) + LONGER)
+    for start in range(len(places) + 1):
+        before = places[start].start if start < len(places) else places[-1].end
+        for end in range(start, min(start + longest, len(places)) + 1):
+            if end == start:
+                draft, stretch = insert(text, before, keyword), ""
+            else:
+                span = Span(before, places[end - 1].end)
+                draft, stretch = replace(text, span, keyword), text[span.start : span.end]
+            if all(has(other, draft) for other in written):
+                yield draft, stretch
 
 
-def has_keyword(words: list[str], keyword: str) -> bool:
-    """Tell whether words hold a keyword, whatever its capitals."""
-    return f" {keyword} ".casefold() in f" {' '.join(words)} ".casefold()
+def _cores(text: str) -> list[Span]:
+    """Find the words of a text without the punctuation around them."""
+    found, cores = tokens(text), []
+    for start, end in words(text):
+        inside = [token for token in found if start <= token.start < end]
+        cores.append(Span(inside[0].start, inside[-1].end))
+    return cores
 
 
 def log_odds(score: float) -> float:
@@ -113,5 +127,5 @@ def log_odds(score: float) -> float:
     return math.log(score / (1 - score))
 
 
-def _similarity(stretch: list[str], keyword: str) -> float:
-    return fuzz.ratio("".join(stretch).casefold(), keyword.casefold().replace(" ", ""))
+def _similarity(stretch: str, keyword: str) -> float:
+    return fuzz.ratio(*("".join(each.casefold().split()) for each in (stretch, keyword)))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from funasr_sap.context.retrieval import check_threshold
-from funasr_sap.models.repair import has_keyword, log_odds
+from funasr_sap.models.repair import log_odds
+from funasr_sap.text.words import has
 
 
 @dataclass(frozen=True)
@@ -40,27 +41,26 @@ class Rescoring:
         texts: Sequence[str],
         keywords: Sequence[str],
         scores: Sequence[float],
-        likelihoods: Callable[[list[list[str]]], list[float]],
+        likelihoods: Callable[[list[str]], list[float]],
     ) -> list[float]:
         """Weigh transcripts by all but the LLM.
 
         Args:
-            texts: the transcripts; words between spaces.
+            texts: the transcripts.
             keywords: those that may be in them.
             scores: their confidence.
-            likelihoods: gives the log likelihood of texts, lists of words, in nats.
+            likelihoods: gives the log likelihood of texts, in nats.
 
         Returns:
             What each is worth, in nats.
         """
-        words = [text.split() for text in texts]
         return [
-            heard + self._bonus(written, keywords, scores)
-            for heard, written in zip(likelihoods(words), words, strict=True)
+            heard + self._bonus(text, keywords, scores)
+            for heard, text in zip(likelihoods(list(texts)), texts, strict=True)
         ]
 
-    def _bonus(self, words, keywords, scores) -> float:
+    def _bonus(self, text: str, keywords, scores) -> float:
         """What the keywords that are written are worth, in nats."""
         pairs = zip(keywords, scores, strict=True)
-        written = [log_odds(score) for keyword, score in pairs if has_keyword(words, keyword)]
+        written = [log_odds(score) for keyword, score in pairs if has(keyword, text)]
         return sum(self.margin + self.slope * odds for odds in written)

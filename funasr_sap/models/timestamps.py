@@ -1,16 +1,12 @@
 """CTC paths of whole texts: the times of their words, and how likely they are."""
 
 import itertools
-import re
 from collections.abc import Sequence
 
 import numba
 import numpy as np
 import torch
 import torchaudio
-
-CHINESE = re.compile(r"[\u3400-\u9fff]")
-WORD = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")  # a Chinese character, or a run of others
 
 DELAY = 0.5  # frames from the beginning of a word to its first piece: measured on speech with known times
 

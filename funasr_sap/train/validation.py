@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from funasr_sap.data.biasing import make_biasing_lists, spoken_phrases
+from funasr_sap.data.biasing import longest_phrase, make_biasing_lists
 from funasr_sap.data.dataset import SAP2Dataset
 from funasr_sap.errors import ConfigError
 from funasr_sap.inference import recognise
@@ -18,10 +18,10 @@ from funasr_sap.metrics import pruning_scores, score
 from funasr_sap.metrics.normalization import split_characters
 from funasr_sap.models.builder import build
 from funasr_sap.models.sap2 import SAP2
+from funasr_sap.text.words import phrase_key, phrases
 from funasr_sap.train import rng
 from funasr_sap.train.sharding import is_in_parts
 
-LONGEST_PHRASE = 10  # words of an entry of a biasing list
 # What a validation may report, by the names that training logs have for it; errors and shares in percent.
 LABELS = {
     "loss": "loss",
@@ -100,10 +100,9 @@ class ValidationDecoder:
     def _draw(self, key: str, pool: list[str]) -> list[str]:
         """Draw an utterance's biasing list; the pool of a small corpus may have too few words."""
         text, keywords = self.texts[key], self.keywords[key]
-        spoken = {word.casefold() for word in spoken_phrases([text, *keywords], LONGEST_PHRASE)}
-        free = [word for word in pool if word.casefold() not in spoken]
-        num = min(self.options.distractors, len({word.casefold() for word in free}))
-        return make_biasing_lists({key: keywords}, free, num, self.options.seed, {key: text})[key]
+        free = {phrase_key(word) for word in pool} - phrases([text, *keywords], longest_phrase(pool))
+        num = min(self.options.distractors, len(free))
+        return make_biasing_lists({key: keywords}, pool, num, self.options.seed, {key: text})[key]
 
     def _rate(self, found: dict[str, dict]) -> dict[str, float]:
         texts = {key: split_characters(self.texts[key]) for key in found}

@@ -14,7 +14,6 @@ from funasr_sap.data.biasing import (
     make_shared_list,
     rare_words,
     read_words,
-    spoken_phrases,
 )
 from funasr_sap.data.biasing_tsv import iter_biasing_tsv
 from funasr_sap.data.kaldi import read_biasing_list
@@ -99,19 +98,6 @@ def test_what_is_spoken_is_no_distractor():
     with pytest.raises(DataError, match="u: 4 distractors wanted, but only 3 of the 9 words"):
         make_biasing_lists({"u": []}, pool, 4, texts=texts)
     assert "network" not in make_biasing_lists({"u": ["neural network"]}, pool, 6)["u"]
-
-
-def test_spoken_phrases():
-    assert spoken_phrases(["one two three", "你好"], 2) == {
-        "one",
-        "two",
-        "three",
-        "one two",
-        "two three",
-        "你",
-        "好",
-        "你好",
-    }
 
 
 def test_ids_without_partner_are_all_named():

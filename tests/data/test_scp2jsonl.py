@@ -12,7 +12,7 @@ import tokenizers
 
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.data.kaldi import write_kaldi
-from funasr_sap.data.scp2jsonl import Scp2JsonlOptions, scp2jsonl, speech_length, split_words
+from funasr_sap.data.scp2jsonl import Scp2JsonlOptions, scp2jsonl, speech_length
 from funasr_sap.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parents[2]
@@ -96,10 +96,6 @@ def test_a_callable_counts_tokens(data):
 )
 def test_speech_length(tmp_path, samples, rate, frames):
     assert speech_length(write_wav(tmp_path / "a.wav", samples, rate, channels=2)) == frames
-
-
-def test_split_words():
-    assert split_words(" one two's 你好，world 3.5") == ["one", "two's", "你", "好", "，world", "3.5"]
 
 
 def make_bad(data):

@@ -41,8 +41,8 @@ def test_words_keep_their_order_and_doubles():
 
 
 def test_a_word_that_is_not_in_the_text_stays():
-    text, words = respell_in_text("Flexors rise", ["flexors", "bains"], random.Random(0))
-    assert (text, words) == ("Flexors rise", ["flexors", "bains"])
+    text, words = respell_in_text("Flexors-like rise", ["flexor", "bains"], random.Random(0))
+    assert (text, words) == ("Flexors-like rise", ["flexor", "bains"])
 
 
 @pytest.mark.parametrize("word", ["c++", "a\\1 name", "(bains)", "new york"])

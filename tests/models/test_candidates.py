@@ -69,7 +69,7 @@ def test_what_is_far_behind_is_not_a_candidate(taught, heard):
     found = collect(taught.model, heard, 0, texts, {utterance.keywords[0]: 0.5}, {}, repair=False)
     assert found.texts == [utterance.text]
     hear = with_letters(likelihoods(taught.model, heard, 0), heard, 0)
-    near, far = hear([text.split() for text in texts])
+    near, far = hear(texts)
     assert near - far > REACH
 
 
@@ -102,7 +102,7 @@ def test_a_text_is_scored_by_letters_as_well(small_model, make_batch):
         texts = ("two words", "xylem", "")
         letters = log_likelihoods(heard, [spell(text) for text in texts])
         expected = [(each - 4.0) / 2 for each in letters]
-        assert score([text.split() for text in texts]) == pytest.approx(expected)
+        assert score(texts) == pytest.approx(expected)
         assert max(letters) < 0
 
 

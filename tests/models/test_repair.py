@@ -14,7 +14,9 @@ TEXTS = st.lists(WORDS, max_size=8).map(" ".join)
 def hear(spoken):
     """A CTC head that heard these letters: each that differs costs 5 nats."""
     heard = spoken.replace(" ", "")
-    return lambda texts: [-5.0 * Levenshtein.distance("".join(words).casefold(), heard) for words in texts]
+    return lambda texts: [
+        -5.0 * Levenshtein.distance(text.casefold().replace(" ", ""), heard) for text in texts
+    ]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,8 @@ def test_what_has_no_room_in_the_speech_is_not_written():
         ("the bolson are partner", "bolsonaro", "the bolsonaro partner"),
         ("seen by a nural netwerk here", "neural network", "seen by a neural network here"),
         ("nothing like it", "dyslexia", "nothing like it"),
-        ("神经王络", "神经网络", "神经王络"),
+        ("我们学神经王络。", "神经网络", "我们学神经网络。"),
+        ("The bolsonar, a partner.", "Bolsonaro", "The Bolsonaro, a partner."),
     ],
 )
 def test_without_a_ctc_head_it_goes_over_what_looks_like_it(text, keyword, expected):

@@ -9,7 +9,7 @@ COSTS = {"a dislexia test": -1.0, "a dyslexia test": -20.0, "the dyslexia test":
 
 
 def hear(texts):
-    return [COSTS[" ".join(words).casefold()] for words in texts]
+    return [COSTS[text.casefold()] for text in texts]
 
 
 @pytest.mark.parametrize(
