@@ -2,7 +2,7 @@
 r"""All speed ratios in one run: one table, each row against a baseline that is measured beside it.
 
 python benchmarks/run.py
-taskset -c 0,1 python benchmarks/run.py --entry "2 CPU cores, nothing else running" >> docs/performance.md
+taskset -c 0,1 python benchmarks/run.py --history "2 quiet CPU cores" >> benchmarks/history.csv
 
 Small sizes, which take some minutes; the other scripts here measure each part at full size. "times as fast"
 is the baseline's time divided by ours, the best round of each; below 1 it is slower. The last column is the
@@ -11,6 +11,7 @@ goal that the project has set itself, where there is one.
 
 import argparse
 import contextlib
+import csv
 import datetime
 import random
 import subprocess
@@ -53,14 +54,15 @@ def main(argv=None):
     add("--rounds", type=int, default=2, help="of which the best counts (default: %(default)s)")
     add("--seed", type=int, default=0, help="of speech and lists (default: %(default)s)")
     add("--cpu-time", action="store_true", help="decoding in CPU time: for a core that others share")
-    add("--entry", metavar="HARDWARE", help="print an entry of docs/performance.md that names this hardware")
+    add("--history", metavar="HARDWARE", help="print rows of benchmarks/history.csv that name this hardware")
     arguments = parser.parse_args(argv)
     with contextlib.redirect_stdout(sys.stderr):
         rows = [row for part in (of_speech, of_data) for row in part(arguments)]
         cells = [(what, against, f"{ratio:.2f}", goal) for what, against, ratio, goal in rows]
-    if arguments.entry:
-        print(heading(arguments.entry, argv))
-    print(markdown_table(HEADER, cells))
+    if arguments.history:
+        write_history(cells, arguments.history, sys.argv[1:] if argv is None else argv)
+    else:
+        print(markdown_table(HEADER, cells))
 
 
 def of_speech(arguments):
@@ -116,16 +118,18 @@ def of_data(arguments):
     yield "cutting recordings", "an opening each", best["an opening each"] / best["one pass"], "-"
 
 
-def heading(hardware, argv):
-    """Begin an entry of the history: date, commit, hardware, command."""
+def write_history(cells, hardware, given):
+    """Print the table as rows of the history: ``COLUMNS`` of ``plot_history.py``, without a heading."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    given = sys.argv[1:] if argv is None else argv
-    options = [option for option in given if option not in ("--entry", hardware)]
+    options = [option for option in given if option not in ("--history", hardware)]
     command = " ".join(["python benchmarks/run.py", *options])
-    day = datetime.date.today().isoformat()
-    return f"\n### {day}, commit {commit.stdout.strip() or '?'}\n\n{hardware}; `{command}`\n"
+    run_of = (datetime.date.today().isoformat(), commit.stdout.strip() or "?", hardware, command)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for what, against, ratio, goal in cells:
+        goal = "" if goal == "-" else goal.split()[0]  # "12.5 (RTF 0.08)"
+        writer.writerow((*run_of, what, against, ratio, "times as fast", goal, ""))
 
 
 if __name__ == "__main__":
