@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
 import torch
 
@@ -127,8 +128,10 @@ def decode(
     for row, (text, kept, refused) in enumerate(finished):
         keywords = _scored(lists, shortlist, row, kept)
         times = _timestamps(model, encoded, row, text, options.frame_ms)
-        spelt = restore_spelling(text, [*keywords])
-        hypotheses.append(Hypothesis(spelt, [*keywords], [*keywords.values()], times, refused))
+        given = lists[row].given
+        spelt = restore_spelling(text, [*keywords], given)
+        names = [given.get(word, word) for word in keywords]
+        hypotheses.append(Hypothesis(spelt, names, [*keywords.values()], times, refused))
     return hypotheses
 
 
@@ -380,15 +383,22 @@ def _timestamps(model, encoded, row, text, frame_ms):
     return word_timestamps(encoded.log_probs[row, :frames], words, frame_ms)
 
 
-def restore_spelling(text: str, keywords: list[str]) -> str:
-    """Write keywords in a transcript as the user wrote them, capitals included; the longest one wins."""
+def restore_spelling(text: str, keywords: list[str], given: Mapping[str, str] | None = None) -> str:
+    """Write keywords in a transcript as the user wrote them, capitals included; the longest one wins.
+
+    Args:
+        text: a transcript.
+        keywords: as they were looked for.
+        given: how the user writes those that were looked for in another form.
+    """
     spelling = {}
     for keyword in sorted(keywords, key=len, reverse=True):
         spelling.setdefault(keyword.casefold(), keyword)
     if not spelling:
         return text
+    written = {folded: (given or {}).get(keyword, keyword) for folded, keyword in spelling.items()}
     letter = r"[^\W\u3400-\u9fff]"  # Chinese is written without spaces: a keyword may stand beside it
     pattern = rf"(?<!{letter})(?:{'|'.join(map(re.escape, spelling.values()))})(?!{letter})"
     return re.sub(
-        pattern, lambda found: spelling.get(found[0].casefold(), found[0]), text, flags=re.IGNORECASE
+        pattern, lambda found: written.get(found[0].casefold(), found[0]), text, flags=re.IGNORECASE
     )
