@@ -113,7 +113,12 @@ def split_hotword(text: str, remarks: Remarks) -> Hotwords:
         return parse_list(text, remarks)
     words = text.split()
     weights = [word.lstrip(":：") for word in words[1::2]]
-    if weights and all(map(is_number, weights)) and not any(map(is_number, words[::2])):
+    if (
+        words
+        and 2 * len(weights) == len(words)
+        and all(map(is_number, weights))
+        and not any(map(is_number, words[::2]))
+    ):
         remarks.note("weight", words[::2])
         words = words[::2]
     return as_hotwords(words, remarks)

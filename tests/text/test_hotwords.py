@@ -117,7 +117,7 @@ def test_lists_by_utterance_stay_apart(value):
         (["xylem", 7], "got int at position 1"),
         ([None, "a"], "got NoneType at position 0"),
         ([["xylem"]], "got list at position 0"),
-        ([{"word": 1}], "got dict at position 0"),
+        ([{"x": "y"}], "got dict at position 0"),
         ({"a": ["x"]}, "got dict"),
     ],
 )
