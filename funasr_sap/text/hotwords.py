@@ -112,15 +112,10 @@ def split_hotword(text: str, remarks: Remarks) -> Hotwords:
     if isinstance(structure(text), list | dict) or _ANY_SEPARATOR.search(text):
         return parse_list(text, remarks)
     words = text.split()
-    weights = [word.lstrip(":：") for word in words[1::2]]
-    if (
-        words
-        and 2 * len(weights) == len(words)
-        and all(map(is_number, weights))
-        and not any(map(is_number, words[::2]))
-    ):
-        remarks.note("weight", words[::2])
-        words = words[::2]
+    names, weights = words[::2], [word.lstrip(":：") for word in words[1::2]]
+    if len(names) == len(weights) > 0 and all(map(is_number, weights)) and not any(map(is_number, names)):
+        remarks.note("weight", names)
+        words = names
     return as_hotwords(words, remarks)
 
 
