@@ -18,8 +18,9 @@ from funasr_sap.audio import load_audio
 from funasr_sap.data.processes import count_cpus
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.funasr_keys import GENERATE_KEYS
+from funasr_sap.hotwords import NAMES, read_hotwords
 from funasr_sap.inference import CALL_KEYS, OPTIONS, decoding_options
-from funasr_sap.inputs import is_single, merge_hotword, read_requests
+from funasr_sap.inputs import is_single, read_requests
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.checkpoint import load_safetensors
 from funasr_sap.models.published import is_published
@@ -55,6 +56,8 @@ class AutoModel(funasr.AutoModel):
         kwargs.setdefault("ncpu", min(4, count_cpus()))
         # FunASR casts all weights; SAP² lets its LLM multiply in half precision, and keeps the rest exact.
         self.precision = {name: kwargs.pop(name) for name in HALF_PRECISION if kwargs.get(name)}
+        # FunASR copies its options in each call, which takes seconds with a list of 200,000 words.
+        hotwords = {name: kwargs.pop(name) for name in NAMES if name in kwargs}
         try:
             super().__init__(model=model, **kwargs)
         except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
@@ -65,7 +68,11 @@ class AutoModel(funasr.AutoModel):
             expected = "expected a model directory, or a model that the hub has and can be reached for"
             raise ConfigError(f"model: {reason} with FunASR; {expected}; {IMPORT_FIRST}") from None
         self.batch_size = kwargs.get("batch_size", BATCH_SIZE)  # FunASR replaces it by 1 on a CPU
-        if not isinstance(self.model, SAP2):
+        if isinstance(self.model, SAP2):
+            self.default_hotwords = read_hotwords(**hotwords)
+        else:
+            self.kwargs |= hotwords
+            self._store_base_configs()
             for name in self.precision:
                 self.model.to(HALF_PRECISION[name])
         weights = self.kwargs.get("init_param")
@@ -80,7 +87,8 @@ class AutoModel(funasr.AutoModel):
                 JSONL file; or with ``data_type=("sound", "text")``, a pair of audio and biasing lists.
             input_len: as FunASR's; not read for SAP².
             progress_callback: called with the number of utterances done, and of all.
-            **cfg: ``hotwords`` (see ``funasr_sap.inputs.resolve_hotwords``), ``prune``, ``language``,
+            **cfg: ``hotwords``, ``hotword`` or ``biasing_list`` (see ``funasr_sap.hotwords.read_hotwords``),
+                for utterances that bring none of their own; ``key``, their ids; ``prune``, ``language``,
                 ``itn``, ``top``, ``threshold``, ``guards``, ``repair``, ``rescore``, ``use_llm``,
                 ``speculate``, ``fs``, ``batch_size``, ``bf16`` or ``fp16``, ``data_type``, and what FunASR
                 takes; ``output_dir``, a folder that gets ``1best_recog/{text,score,time_stamp,keywords}``.
@@ -98,9 +106,11 @@ class AutoModel(funasr.AutoModel):
         self._reset_runtime_configs()  # FunASR keeps the last call's options until then
         cfg = {"batch_size": self.batch_size, **self.precision, **cfg}
         self._check_options(cfg)
-        own = ("hotwords", "hotword", "data_type", "fs", "output_dir")
-        hotwords, hotword, data_type, fs, output_dir = (cfg.pop(n, self.kwargs.get(n)) for n in own)
-        requests = read_requests(input, merge_hotword(hotwords, hotword), data_type, fs)
+        hotwords = read_hotwords(**{name: cfg.pop(name, None) for name in NAMES})
+        own = ("data_type", "fs", "output_dir")
+        data_type, fs, output_dir = (cfg.pop(name, self.kwargs.get(name)) for name in own)
+        key = cfg.pop("key", None)
+        requests = read_requests(input, hotwords, data_type, fs, key, self.default_hotwords)
         if output_dir is not None:  # a folder that cannot be written is an error before the work
             Path(output_dir, RESULTS_FOLDER).mkdir(parents=True, exist_ok=True)
         cfg |= {"progress_callback": progress_callback, "data_type": None}
@@ -113,7 +123,7 @@ class AutoModel(funasr.AutoModel):
 
     def _check_options(self, cfg: dict) -> None:
         """Raise on options that no part of the model takes, before any work."""
-        check_keys("generate", cfg, (CALL_KEYS | GENERATE_KEYS) - {"input", "key"})
+        check_keys("generate", cfg, (CALL_KEYS | GENERATE_KEYS) - {"input"})
         if not isinstance(cfg["batch_size"], int) or cfg["batch_size"] < 1:
             raise ConfigError(f"batch_size: expected a whole number above 0, got {cfg['batch_size']!r}")
         given = {**self.kwargs, **cfg}
@@ -129,7 +139,7 @@ class AutoModel(funasr.AutoModel):
     def _generate_long(self, requests: list[Request], cfg: dict) -> list[dict]:
         """Recognise long audio, cut by the VAD model."""
         results, sample_rate = [], self.kwargs["frontend"].fs
-        cfg |= {"fs": sample_rate, "hotword": None}
+        cfg |= {"fs": sample_rate}
         hidden = len(requests) < 2 or self.kwargs.get("disable_pbar")
         for request in tqdm(requests, desc="talks", disable=True if hidden else None):
             try:

@@ -9,6 +9,7 @@
 import contextlib
 import json
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,14 +17,14 @@ from pathlib import Path
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS
 from funasr_sap.results import write_results
+from funasr_sap.text.hotwords import split_items
 from funasr_sap.tool import run
 
 OVERRIDE = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 HELP_FLAGS = ("-h", "--help")
 # Values that are taken as they stand: names and words, in any script, that Hydra's grammar would refuse.
-TEXT_KEYS = ("model", "input", "hotwords", "hotword", "output_dir", "data_type", "language", "prune")
-TEXT_KEYS += ("vad_model", "punc_model", "spk_model", "device")
-ITEM = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*?))\s*(?:,|$)""")
+TEXT_KEYS = ("model", "input", "key", "hotwords", "hotword", "biasing_list", "output_dir", "data_type")
+TEXT_KEYS += ("language", "prune", "vad_model", "punc_model", "spk_model", "device")
 
 HELP = """usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ...]
        funasr AUDIO ... [--model NAME] [options]         (FunASR's own program)
@@ -32,7 +33,8 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
 
   +model=NAME          sap2 (the embedded default), a model directory, or any FunASR model
   +input=INPUT         an audio file, wav.scp, JSONL, or a URL; '[a.wav,b.wav]' for several
-  +hotwords=LIST       '[word,word]', 'word,word', a file of keywords, or a biasing_list by utterance id
+  +hotwords=LIST       '[word,word]', 'word,word', or a file of keywords, one a line
+  +biasing_list=FILE   lists by utterance id; +hotwords=FILE, too, where "biasing_list" is in its name
   +prune=MODE          retrieval (default), llm, none, joint
   +vad_model=NAME      cut long audio first, for example silero-vad
   +output_dir=DIR      also write DIR/1best_recog/{text,score,time_stamp,keywords}
@@ -101,6 +103,7 @@ def recognise_overrides(argv: list[str]) -> int:
         from funasr_sap.auto_model import CALL_KEYS, AutoModel
 
         call = {key: config.pop(key) for key in ("input", *CALL_KEYS - AUTO_MODEL_KEYS) if key in config}
+        call |= {key: _as_file(call[key]) for key in ("hotwords", "hotword") if key in call}
         results = AutoModel(**config).generate(**call)
     for result in results:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
@@ -118,10 +121,17 @@ def _text(value: str) -> str | list[str] | None:
     if not value.startswith("[") or not value.endswith("]"):
         quoted = re.fullmatch(r"""(["'])(.*)\1""", value, re.DOTALL)
         return quoted[2] if quoted else None if value == "null" else value
-    items = ITEM.findall(value[1:-1])
-    if any("[" in bare for _, _, bare in items):
+    items = list(split_items(value[1:-1]))
+    if any("[" in word and not quoted for word, quoted in items):
         raise ConfigError(f"command line: a list in a list: {value:.80}; expected a biasing_list file")
-    return [text for text in map("".join, items) if text]
+    return [word for word, _ in items if word]
+
+
+def _as_file(value):
+    """Take text that names a file as its path: who calls from a shell may read it."""
+    if not isinstance(value, str) or "\0" in value:
+        return value
+    return Path(value) if os.path.exists(value) and not os.path.isdir(value) else value
 
 
 def _compose(overrides: list[str]) -> dict:

@@ -13,10 +13,12 @@ from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.errors import DataError
-from funasr_sap.inputs import decode_pcm, merge_hotword, resolve_hotwords
+from funasr_sap.hotwords import assign_hotwords, read_hotwords
+from funasr_sap.inputs import decode_pcm
 from funasr_sap.models.decoding import DecodingOptions, decode
 from funasr_sap.models.guards import choose_guards
 from funasr_sap.request import Request
+from funasr_sap.text.hotwords import split_dollars
 
 # What users may choose of decoding; the rest of ``DecodingOptions`` follows from the model.
 OPTIONS = tuple(
@@ -34,6 +36,7 @@ def recognise(
     frontend=None,
     hotwords=None,
     hotword=None,
+    biasing_list=None,
     fs: int | None = None,
     index_dir: str | None = None,
     bf16: bool = False,
@@ -47,8 +50,9 @@ def recognise(
         data_in: ``Request`` objects, or what ``load_audio`` takes.
         key: utterance ids of what is not a ``Request``.
         frontend: FunASR's frontend.
-        hotwords: see ``resolve_hotwords``; for what is not a ``Request``.
+        hotwords: see ``read_hotwords``; for what is not a ``Request``.
         hotword: the same under the name that older models have.
+        biasing_list: lists by utterance id.
         fs: Hz of bare samples.
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
         bf16: let the LLM multiply matrices in bf16; all else, its logits included, stays as it is.
@@ -63,7 +67,7 @@ def recognise(
     """
     if kwargs.get("itn") and not model.prompts.asks_for_itn:
         _warn_of_itn()
-    requests = _as_requests(data_in, key, hotwords, hotword, fs)
+    requests = _as_requests(data_in, key, (hotwords, hotword, biasing_list), fs)
     options = decoding_options(model, frontend, **{name: kwargs.get(name) for name in OPTIONS})
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
@@ -114,14 +118,14 @@ def _warn_of_itn() -> None:
     logging.warning("itn=True: this model writes the words that it was trained on; no digits, no punctuation")
 
 
-def _as_requests(data_in, key, hotwords, hotword, fs) -> list[Request]:
+def _as_requests(data_in, key, given, fs) -> list[Request]:
     if all(isinstance(each, Request) for each in data_in):
         return list(data_in)
     if isinstance(data_in[0], tuple):  # FunASR's data_type=("sound", "text"): pairs
-        audio, hotwords = zip(*data_in, strict=True)
-        data_in, hotwords = list(audio), [[word for word in text.split("$") if word] for text in hotwords]
+        data_in, texts = zip(*data_in, strict=True)
+        given = ([split_dollars(text) for text in texts],)
     keys = list(key or (f"audio_{place}" for place in range(len(data_in))))
-    lists = resolve_hotwords(merge_hotword(hotwords, hotword), keys)
+    lists = assign_hotwords(keys, read_hotwords(*given))
     audio = [decode_pcm(each) for each in data_in]
     return [Request(*fields, fs) for fields in zip(keys, audio, lists, strict=True)]
 

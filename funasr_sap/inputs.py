@@ -4,17 +4,18 @@ import numbers
 import os
 import re
 import urllib.parse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from funasr_sap.audio import SAMPLE_RATES, URL_SCHEMES
-from funasr_sap.context.biasing_list import parse_hotwords
 from funasr_sap.data.jsonl import read_jsonl
-from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
+from funasr_sap.data.kaldi import check_id, read_kaldi
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.hotwords import assign_hotwords, read_hotwords, read_pair_texts
 from funasr_sap.request import Request
+from funasr_sap.text.hotwords import Hotwords
 
 LISTS = (".scp", ".txt", ".text")  # files of "utt path" lines
 # How bytes of an audio file begin; other bytes are bare samples.
@@ -22,15 +23,19 @@ AUDIO_HEADERS = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"OggS", b"ID3", b"FORM", b
 MP3_FRAMES = (b"\xff\xfa", b"\xff\xfb", b"\xff\xf2", b"\xff\xf3", b"\xff\xe2", b"\xff\xe3")
 
 
-def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None = None) -> list[Request]:
+def read_requests(
+    data, hotwords=None, data_type=None, sample_rate: int | None = None, key=None, default_hotwords=None
+) -> list[Request]:
     """Turn the arguments of ``generate`` into requests, in order.
 
     Args:
         data: a path (audio, ``wav.scp``, JSONL), a URL, bytes, an array or tensor, or a list of such, or of
             requests; with ``data_type=("sound", "text")`` a pair of audio and biasing lists.
-        hotwords: see ``resolve_hotwords``.
+        hotwords: what ``read_hotwords`` takes as such, or made; not for utterances that bring their own.
         data_type: None, "sound", or ("sound", "text").
         sample_rate: Hz of bare samples.
+        key: the utterance ids, one for each audio, instead of those that the input gives them.
+        default_hotwords: what ``read_hotwords`` made of those for calls without ``hotwords``.
 
     Raises:
         DataError: for lists that do not match or types that cannot be read.
@@ -42,11 +47,12 @@ def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None =
         if not isinstance(data, list | tuple) or len(data) != 2 or hotwords is not None:
             raise DataError('input: expected (audio, biasing lists) alone with data_type=("sound", "text")')
         data, hotwords = data
-        hotwords = _split_texts(hotwords)
+        hotwords = read_pair_texts(hotwords)
     elif data_type not in (None, "sound"):
         raise ConfigError(f'data_type: expected "sound" or ("sound", "text"), got {data_type!r}')
     keys, audio, own = _read_audio(data)
-    lists = own if hotwords is None else resolve_hotwords(hotwords, keys)
+    keys = keys if key is None else _given_keys(key, len(keys))
+    lists = assign_hotwords(keys, read_hotwords(hotwords), own, default_hotwords)
     return [Request(*fields, sample_rate) for fields in zip(keys, audio, lists, strict=True)]
 
 
@@ -57,52 +63,6 @@ def is_single(data) -> bool:
     return not isinstance(data, list | tuple)
 
 
-def merge_hotword(hotwords, hotword):
-    """Take ``hotword``, as FunASR's older models call ``hotwords``; in a string of it, spaces part the words.
-
-    Raises:
-        DataError: where both are given.
-    """
-    if hotword is None:
-        return hotwords
-    if hotwords is not None:
-        raise DataError("hotwords: got hotword as well; expected one of them")
-    return hotword.split() if isinstance(hotword, str) and not os.path.isfile(hotword) else hotword
-
-
-def resolve_hotwords(hotwords, keys: Sequence[str]) -> list[list[str]]:
-    """Give each utterance its biasing list.
-
-    Args:
-        hotwords: one list for all (strings, a string, or a file with one keyword a line); a list of lists,
-            one an utterance; a mapping or a ``biasing_list`` file by utterance id.
-        keys: the utterance ids.
-
-    Raises:
-        DataError: for a wrong number of lists, ids without a list, wrong types, or a file that is missing.
-    """
-    if isinstance(hotwords, str | os.PathLike) and _is_biasing_list(hotwords, keys):
-        hotwords = read_biasing_list(hotwords)
-    if isinstance(hotwords, Mapping):
-        missing = [key for key in keys if key not in hotwords]
-        if missing:
-            raise DataError(
-                f"hotwords: no biasing list for {len(missing)} utterance(s), first {missing[0]!r}"
-            )
-        return _parse_each([hotwords[key] for key in keys])
-    if isinstance(hotwords, list | tuple) and any(isinstance(each, list | tuple) for each in hotwords):
-        if len(hotwords) != len(keys):
-            raise DataError(f"hotwords: got {len(hotwords)} biasing lists for {len(keys)} utterance(s)")
-        return _parse_each(hotwords)
-    return _parse_each([hotwords] * len(keys))
-
-
-def _parse_each(lists: Sequence) -> list[list[str]]:
-    """Parse biasing lists; utterances that share one object share the result, to be tokenised once."""
-    parsed = {key: parse_hotwords(each) for key, each in {id(each): each for each in lists}.items()}
-    return [parsed[id(each)] for each in lists]
-
-
 def decode_pcm(item):
     """Take bytes without an audio file's header as 16-bit samples, as FunASR does."""
     if not isinstance(item, bytes | bytearray) or item.startswith(AUDIO_HEADERS + MP3_FRAMES):
@@ -110,48 +70,11 @@ def decode_pcm(item):
     return item if len(item) % 2 or not item else np.frombuffer(bytes(item), dtype="<i2")
 
 
-def _split_texts(texts):
-    """Read the text half of FunASR's ("sound", "text"): in a list, one ``word$word`` an utterance."""
-    if not isinstance(texts, list | tuple):
-        return texts
-    return [each.split("$") if isinstance(each, str) else each for each in texts]
-
-
-def _is_biasing_list(path, keys) -> bool:
-    """Tell a ``biasing_list`` file, whose lines begin with utterance ids, from a file of keywords."""
-    text = os.fspath(path)
-    if "\n" in text or len(text) > 4096:
-        return False
-    if not os.path.isfile(text):
-        if _names_a_file(text):
-            raise DataError(f"hotwords: no such file: {text}")
-        return False
-    if text.endswith((".jsonl", "biasing_list")):
-        return True
-    with open(text, encoding="utf-8-sig", errors="replace") as stream:
-        lines = [line.split(maxsplit=1) for line in stream if line.strip()]
-    keys = set(keys)
-    if len(keys) > 1 and {line[0] for line in lines} == keys:  # all lists may be empty
-        return True
-    # Where no id is known, several "$" still say that it is one, and that its ids are those of other speech.
-    return any(len(line) > 1 and (line[0] in keys or line[1].count("$") > 1) for line in lines)
-
-
-def _names_a_file(text: str) -> bool:
-    """Tell a path from keywords such as "AC/DC", so that a file that is missing is no keyword."""
-    path = Path(text)
-    return (
-        text.startswith(("/", "./", "../", "~/"))
-        or path.name == "biasing_list"
-        or ("," not in text and path.suffix in (*LISTS, ".jsonl", ".json"))
-    )
-
-
 def _names_a_list(path: str) -> bool:
     return not path.startswith(URL_SCHEMES) and Path(path).suffix in (*LISTS, ".jsonl", ".json")
 
 
-def _read_audio(data) -> tuple[list[str], list, list[list[str]]]:
+def _read_audio(data) -> tuple[list[str], list, list]:
     """Read ids, audio, and the hotwords that the input itself carries."""
     if isinstance(data, str | os.PathLike) and _names_a_list(os.fspath(data)):
         return _read_list(os.fspath(data))
@@ -165,19 +88,19 @@ def _read_audio(data) -> tuple[list[str], list, list[list[str]]]:
     elif all(isinstance(each, numbers.Real) for each in data):  # samples
         data = [np.asarray(data)]
     keys = _distinct([_key(each, position) for position, each in enumerate(data)])
-    return keys, [decode_pcm(each) for each in data], [[] for _ in data]
+    return keys, [decode_pcm(each) for each in data], [None] * len(data)
 
 
-def _read_list(path: str) -> tuple[list[str], list, list[list[str]]]:
+def _read_list(path: str) -> tuple[list[str], list, list]:
     if not os.path.exists(path):
         raise DataError(f"input: no such file: {path}")
     if Path(path).suffix in LISTS:
         table = read_kaldi(path)
-        keys, audio, hotwords = list(table), list(table.values()), [[] for _ in table]
+        keys, audio, hotwords = list(table), list(table.values()), [None] * len(table)
     else:
         utterances = read_jsonl(path)
         keys, audio = [each.key for each in utterances], [each.source for each in utterances]
-        hotwords = [list(each.hotwords or ()) for each in utterances]
+        hotwords = [Hotwords(each.hotwords or ()) for each in utterances]
     if not keys:
         raise DataError(f"input: {path} names no audio; expected at least one line")
     return keys, audio, hotwords
@@ -194,6 +117,19 @@ def _key(item, position: int) -> str:
         if stem:
             return stem
     return f"audio_{position}"
+
+
+def _given_keys(key, count: int) -> list[str]:
+    """Check the ids that a call gives."""
+    keys = [key] if isinstance(key, str) else key
+    if not isinstance(keys, list | tuple) or not all(isinstance(each, str) for each in keys):
+        raise DataError(f"key: expected a list of utterance ids, got {key!r:.80}")
+    if len(keys) != count or len({*keys}) != count:
+        raise DataError(f"key: got {len({*keys})} distinct id(s) for {count} utterance(s)")
+    try:
+        return [check_id(each) for each in keys]
+    except ValueError as error:
+        raise DataError(f"key: {error}") from None
 
 
 def _distinct(keys: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,13 +12,13 @@ class Request:
     Attributes:
         key: the utterance id.
         audio: whatever ``load_audio`` takes.
-        hotwords: its biasing list.
+        hotwords: its biasing list: words, or a string of them; a string is never read as a path.
         sample_rate: Hz of bare samples; None for the model's own.
     """
 
     key: str
     audio: object
-    hotwords: list[str]
+    hotwords: Sequence[str] | str | None = ()
     sample_rate: int | None = None
 
     @property

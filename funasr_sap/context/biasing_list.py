@@ -6,10 +6,9 @@ Symbols: N keywords of a list, L pieces of the longest keyword. Masks are bool, 
 import functools
 import itertools
 import logging
-import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from torch.nn.utils.rnn import pad_sequence
 from funasr_sap.context import phonetics
 from funasr_sap.context.keyword_index import KeywordIndex
 from funasr_sap.context.spellings import Spellings, pack
-from funasr_sap.errors import DataError
 
 CHINESE = re.compile("[\u3400-\u9fff]")
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
@@ -26,63 +24,21 @@ KEYWORDS_KEPT = 1 << 18  # cleaned and spelt: many lists share most of their key
 LONG = 2_048  # keywords of a list that is worth keeping, and sharing between utterances
 
 
-def parse_hotwords(value, separators: str = ",\n") -> list[str]:
-    """Read one biasing list as users write it.
-
-    Args:
-        value: None; a list of strings; a string of keywords between ``separators``; or the path of a text
-            file with one keyword a line.
-        separators: characters that part the keywords of a string.
-
-    Raises:
-        DataError: for any other type, naming it; for a file that is missing or not UTF-8.
-    """
-    if value is None:
-        return []
-    if isinstance(value, os.PathLike) and not os.path.isfile(value):
-        raise DataError(f"hotwords: no such file: {os.fspath(value)}")
-    if isinstance(value, str | os.PathLike):
-        return _parse_text(os.fspath(value), separators)
-    if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
-        words = list(value)
-        # One set instead of a look at each of 200,000 words.
-        for position, word in enumerate(words if {*map(type, words)} != {str} else ()):
-            if not isinstance(word, str):
-                raise DataError(
-                    f"hotwords: expected strings, got {type(word).__name__} at position {position}; "
-                    "give a list of strings, one string, or a file with one keyword a line"
-                )
-        return words
-    raise DataError(
-        f"hotwords: expected a list of strings, one string, or a file with one keyword a line, "
-        f"got {type(value).__name__}"
-    )
-
-
-def _parse_text(text: str, separators: str) -> list[str]:
-    if "\n" not in text and len(text) < 4096 and os.path.isfile(text):
-        try:
-            with open(text, encoding="utf-8-sig") as stream:
-                return stream.read().splitlines()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"hotwords: {text}: byte {error.start + 1} is not UTF-8; expected a text file"
-            ) from None
-    for separator in separators[1:]:
-        text = text.replace(separator, separators[0])
-    return text.split(separators[0])
-
-
-def clean_keyword(word: str) -> str:
+def clean_keyword(word: str, form: str = "NFKC") -> str:
     """Neutralise one keyword: it is data, and never changes a prompt's structure.
 
     Control characters become spaces, ``<|`` and ``|>`` (the brackets of special tokens) vanish, so do soft
     hyphens and other invisible signs, white space is folded. What a tokenizer would still read as a special
     token is handled by ``encode_text``.
+
+    Args:
+        word: a keyword as the user writes it.
+        form: Unicode's normal form: "NFKC" makes full-width letters, ligatures and the like what they sound
+            like, "NFC" leaves them as they are.
     """
     if not word.isprintable():  # all is printable but the categories C and Z, and the space
         word = "".join(char for char in word if unicodedata.category(char) != "Cf")
-    word = unicodedata.normalize("NFC", word)
+    word = unicodedata.normalize(form, word)
     if not word.isprintable():
         word = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in word)
     while "<|" in word or "|>" in word:
@@ -106,7 +62,8 @@ class BiasingList:
         tokenizer: a transformers tokenizer.
 
     Attributes:
-        words: the N cleaned keywords.
+        words: the N cleaned keywords, as they are looked for.
+        given: how the user writes those that are looked for in another form, as in full-width letters.
         ids: the piece ids of each, as they are spelt in the middle of a sentence.
     """
 
@@ -116,6 +73,7 @@ class BiasingList:
             found.setdefault(keyword[0], keyword)
         found.pop("", None)
         self.words = [keyword[1] for keyword in found.values()]
+        self.given = {keyword[1]: keyword[3] for keyword in found.values() if keyword[3] != keyword[1]}
         self.ids = Spellings.join([keyword[2] for keyword in found.values()])
 
     @classmethod
@@ -137,7 +95,7 @@ class BiasingList:
     def by_sound(self) -> "BiasingList":
         """The same keywords spelt in the sounds of ``phonetics``; one without any is never heard."""
         sounds = [pack(phonetics.spell(word) or [phonetics.UNHEARD]) for word in self.words]
-        return BiasingList.restore(words=self.words, ids=Spellings.join(sounds))
+        return BiasingList.restore(words=self.words, given=self.given, ids=Spellings.join(sounds))
 
 
 @functools.lru_cache(maxsize=4)
@@ -153,7 +111,7 @@ class PreparedKeywords(dict):
         super().__init__()
         self.tokenizer = tokenizer
 
-    def __missing__(self, word: str) -> tuple[str, str, bytes]:
+    def __missing__(self, word: str) -> tuple[str, str, bytes, str]:
         keyword = prepare_keyword(self.tokenizer, word)
         if len(self) >= KEYWORDS_KEPT:
             self.clear()
@@ -162,12 +120,12 @@ class PreparedKeywords(dict):
         return keyword
 
 
-def prepare_keyword(tokenizer, word: str) -> tuple[str, str, bytes]:
+def prepare_keyword(tokenizer, word: str) -> tuple[str, str, bytes, str]:
     """Clean and tokenise one keyword.
 
     Returns:
         What makes it the same as another, "" where nothing is left to listen for; the cleaned keyword; its
-        piece ids, packed.
+        piece ids, packed; and the keyword as the user writes it.
     """
     keyword = clean_keyword(word)
     if len(keyword) > MAX_KEYWORD_CHARS:
@@ -177,9 +135,10 @@ def prepare_keyword(tokenizer, word: str) -> tuple[str, str, bytes]:
             MAX_KEYWORD_CHARS,
             keyword,
         )
-        return "", "", b""
+        return "", "", b"", ""
     ids = encode_keyword(tokenizer, keyword) if keyword else ()
-    return keyword.casefold() if ids else "", keyword, pack(ids)
+    given = keyword if word.isascii() else clean_keyword(word, "NFC")
+    return keyword.casefold() if ids else "", keyword, pack(ids), given
 
 
 @functools.lru_cache(maxsize=KEYWORDS_KEPT)

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import logging
 import os
 import zipfile
@@ -16,7 +17,7 @@ from funasr_sap.context.spellings import Spellings
 from funasr_sap.data.files import atomic_write
 
 LISTS_KEPT = 4  # in memory; one of 200,000 keywords takes about 30 MB
-FORMAT = 2  # of the files; raise it when what is stored, or how keywords are cleaned, changes
+FORMAT = 3  # of the files; raise it when what is stored, or how keywords are cleaned, changes
 
 
 def prepare_list(words: Sequence[str], tokenizer, index_dir: str | os.PathLike | None = None) -> BiasingList:
@@ -52,6 +53,7 @@ def save_list(biasing_list: BiasingList, path: str | os.PathLike) -> None:
     text = "\n".join(biasing_list.words).encode("utf-8", "surrogatepass")  # cleaned: no line break inside
     arrays = {
         "words": np.frombuffer(text, np.uint8),
+        "given": np.frombuffer(json.dumps(biasing_list.given).encode(), np.uint8),
         "ids": biasing_list.ids.pieces,
         "lengths": biasing_list.ids.lengths.astype(np.int32),
     }
@@ -64,8 +66,9 @@ def load_list(path: str | os.PathLike) -> BiasingList:
     with np.load(path, allow_pickle=False) as arrays:
         arrays = dict(arrays)
     words = arrays.pop("words").tobytes().decode("utf-8", "surrogatepass").split("\n")
+    given = json.loads(arrays.pop("given").tobytes())
     ids = Spellings(arrays.pop("ids"), arrays.pop("lengths"))
-    return BiasingList.restore(words=words, ids=ids, index=KeywordIndex(**arrays))
+    return BiasingList.restore(words=words, given=given, ids=ids, index=KeywordIndex(**arrays))
 
 
 def _digest(words, tokenizer) -> str:

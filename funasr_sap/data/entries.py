@@ -13,6 +13,7 @@ from funasr_sap.data.processes import ordered_map
 from funasr_sap.data.rows import FIELDS, Row, read_rows
 from funasr_sap.data.split import NAMES, parse_ratio, split
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.text.hotwords import COMMAS, split_words
 
 LISTS = ("hotwords", "keywords")
 
@@ -210,7 +211,7 @@ def _words(value: object) -> tuple[str, ...] | None:
     """Read a list of words, or text with ``$`` or commas between them."""
     if value is None:
         return None
-    words = value if isinstance(value, list | tuple) else re.split("[$,，]", str(value))
+    words = value if isinstance(value, list | tuple) else split_words(str(value), f"${COMMAS}")
     if not all(isinstance(word, str) for word in words):
         raise ValueError(f"got the words {value!r:.80}, expected text")
     return tuple(word.strip() for word in words if word.strip())

@@ -15,6 +15,7 @@ from funasr_sap.data.chat import CONTEXT_END, CONTEXT_START
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.kaldi import check_id
 from funasr_sap.data.utterance import Utterance
+from funasr_sap.text.hotwords import COMMAS, split_words
 
 SEPARATOR, NONE = ", ", "none"
 # What must be known of an utterance, besides its audio, to write the line of a task.
@@ -30,8 +31,7 @@ _JOINT_ANSWER = re.compile(
 
 def split_keywords(text: str) -> tuple[str, ...]:
     """Part keywords at their commas, English or Chinese ones; blanks around keywords and empty ones go."""
-    words = map(str.strip, text.replace("，", ",").split(","))
-    return tuple(word for word in words if word)
+    return tuple(split_words(text, COMMAS))
 
 
 def split_kept(answer: str) -> tuple[str, ...]:

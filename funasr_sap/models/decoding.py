@@ -1,6 +1,7 @@
 """Decoding: one pass of the encoder, then retrieval, pruning (stage 1) and transcription (stage 2)."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import torch
 
@@ -126,8 +127,10 @@ def decode(
     for row, (text, kept, refused) in enumerate(finished):
         keywords = _scored(lists, shortlist, row, kept)
         times = _timestamps(model, encoded, row, text, options.frame_ms)
-        spelt = restore_spelling(text, [*keywords])
-        hypotheses.append(Hypothesis(spelt, [*keywords], [*keywords.values()], times, refused))
+        given = lists[row].given
+        spelt = restore_spelling(text, [*keywords], given)
+        names = [given.get(word, word) for word in keywords]
+        hypotheses.append(Hypothesis(spelt, names, [*keywords.values()], times, refused))
     return hypotheses
 
 
@@ -379,15 +382,19 @@ def _timestamps(model, encoded, row, text, frame_ms):
     return word_timestamps(encoded.log_probs[row, :frames], words, frame_ms)
 
 
-def restore_spelling(text: str, keywords: list[str]) -> str:
-    """Write keywords in a transcript as the user wrote them, capitals included; the longest one wins."""
-    taken: list[Span] = []
-    spelling = {}
+def restore_spelling(text: str, keywords: list[str], given: Mapping[str, str] | None = None) -> str:
+    """Write keywords in a transcript as the user wrote them, capitals included; the longest one wins.
+
+    Args:
+        text: a transcript.
+        keywords: as they were looked for.
+        given: how the user writes those that were looked for in another form.
+    """
+    spelling: dict[Span, str] = {}
     for keyword in sorted(keywords, key=len, reverse=True):
         for span in find(keyword, text):
-            if all(span.end <= other.start or span.start >= other.end for other in taken):
-                taken.append(span)
-                spelling[span] = keyword
-    for span in sorted(taken, reverse=True):  # from the end: the places before it stay where they are
+            if all(span.end <= other.start or span.start >= other.end for other in spelling):
+                spelling[span] = (given or {}).get(keyword, keyword)
+    for span in sorted(spelling, reverse=True):  # from the end: the places before it stay where they are
         text = replace(text, span, spelling[span])
     return text

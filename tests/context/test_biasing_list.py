@@ -1,6 +1,5 @@
 import logging
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,9 +10,7 @@ from funasr_sap.context.biasing_list import (
     encode_keyword,
     encode_text,
     pad_ids,
-    parse_hotwords,
 )
-from funasr_sap.errors import DataError
 
 HOSTILE = [
     "<|im_end|>",
@@ -32,72 +29,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (None, []),
-        ("", [""]),
-        ("cell wall,xylem", ["cell wall", "xylem"]),
-        ("cell wall\nxylem,phloem", ["cell wall", "xylem", "phloem"]),
-        (["cell wall", "a,b"], ["cell wall", "a,b"]),
-        (("xylem",), ["xylem"]),
-        ({"xylem"}, ["xylem"]),
-        ((word for word in ["a", "b"]), ["a", "b"]),
-        (np.array(["a", "b"]), ["a", "b"]),
-    ],
-)
-def test_hotwords_in_all_forms(value, words):
-    assert parse_hotwords(value) == words
-
-
-def test_separators_can_be_chosen():
-    assert parse_hotwords("a b;c,d", separators=";") == ["a b", "c,d"]
-
-
-@pytest.mark.parametrize("form", [str, lambda path: path])
-def test_hotwords_of_a_file(form, tokenizer, tmp_path):
-    path = tmp_path / "words.txt"
-    path.write_bytes("\ufeffcell wall, inner\r\nxylem\n\n木质部\n".encode())
-    words = parse_hotwords(form(path))
-    assert BiasingList(words, tokenizer).words == ["cell wall, inner", "xylem", "木质部"]
-
-
-def test_a_missing_path_is_an_error_but_a_missing_name_is_a_word(tmp_path):
-    with pytest.raises(DataError, match=r"hotwords: no such file: .*words\.txt"):
-        parse_hotwords(tmp_path / "words.txt")
-    assert parse_hotwords("words.txt") == ["words.txt"]
-    assert parse_hotwords("x" * 5000) == ["x" * 5000]  # longer than any path
-    assert parse_hotwords("a\0b") == ["a\0b"]
-
-
-def test_a_file_that_is_no_text_is_an_error(tmp_path):
-    path = tmp_path / "words.bin"
-    path.write_bytes(b"ok\n\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"words\.bin: byte 4 is not UTF-8"):
-        parse_hotwords(path)
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (5, "expected a list of strings, .* got int"),
-        (b"xylem", "got bytes"),
-        ({"xylem": 1.0}, "got dict"),
-        (["xylem", 7], "got int at position 1"),
-        ([None], "got NoneType at position 0"),
-        ([["xylem"]], "got list at position 0"),
-        (torch.zeros(2), "got Tensor at position 0"),
-    ],
-)
-def test_other_types_are_errors(value, message):
-    with pytest.raises(DataError, match=message):
-        parse_hotwords(value)
-
-
-@pytest.mark.parametrize(
     ("word", "cleaned"),
     [
         ("  cell \t wall\n", "cell wall"),
         ("cafe\u0301", "café"),
+        ("ａｂｃ １２", "abc 12"),
+        ("ﬁlm²", "film2"),
+        ("＜｜im_end｜＞", "im_end"),
         ("photo\u00adsynthesis\u200b", "photosynthesis"),
         ("\ufeffxylem", "xylem"),
         ("a\u3000b\u00a0c", "a b c"),
@@ -130,6 +68,13 @@ def test_lists_are_cleaned_in_order(tokenizer, caplog):
 def test_of_keywords_that_differ_only_in_case_the_first_stays(tokenizer):
     words = ["iPhone", "xylem", "IPHONE", "Xylem", "iphone", "STRASSE", "straße"]
     assert BiasingList(words, tokenizer).words == ["iPhone", "xylem", "STRASSE"]
+
+
+def test_full_width_letters_are_looked_for_as_half_width_ones(tokenizer):
+    offered = BiasingList(["ＸＹＬＥＭ", "xylem", "naïve", "SAP²"], tokenizer)
+    assert offered.words == ["XYLEM", "naïve", "SAP2"]
+    assert offered.given == {"XYLEM": "ＸＹＬＥＭ", "SAP2": "SAP²"}
+    assert [*offered.ids] == [*BiasingList(["XYLEM", "naïve", "SAP2"], tokenizer).ids]
 
 
 @pytest.mark.parametrize("word", [*HOSTILE[:8], "x\x00y", "👩‍👩‍👧"])

@@ -6,7 +6,7 @@ from funasr_sap.context import list_cache
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.list_cache import load_list, prepare_list, save_list
 
-WORDS = ["Cell wall", "xylem", "xylem", "木质部", "naïve café", "<|im_end|>", "", "cell", "\ud800 lone"]
+WORDS = ["Cell wall", "xylem", "xylem", "木质部", "naïve café", "ＧＰＴ", "<|im_end|>", "", "\ud800 lone"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def every_list_is_long(monkeypatch):
 
 
 def assert_equal(one, other):
-    assert one.words == other.words and [*one.ids] == [*other.ids]
+    assert (one.words, one.given) == (other.words, other.given) and [*one.ids] == [*other.ids]
     for name, array in vars(one.index).items():
         assert (getattr(other.index, name) == array).all(), name
         assert getattr(other.index, name).dtype == array.dtype

@@ -110,7 +110,7 @@ def test_a_cut_file_is_recognised_as_far_as_it_goes(model, wavs, samples, tmp_pa
         (7, "hotwords: expected a list of strings, one string, or a file with one keyword a line, got int"),
         (b"abc", "got bytes"),
         (["abc", 7], "hotwords: expected strings, got int at position 1"),
-        ([None], "got NoneType at position 0"),
+        ([None, "abc"], "got NoneType at position 0"),
         ([["abc"], 7], "hotwords: got 2 biasing lists for 1 utterance(s)"),
         ([["abc", 7]], "got int at position 1"),
         ({"other": ["abc"]}, "no biasing list for 1 utterance(s)"),

@@ -4,6 +4,7 @@ import resource
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,7 @@ def test_forms_of_overrides(model_dir, wavs, call, model, tmp_path):
         ("a,b", "a,b"),
         ("'a, b'", "a, b"),
         ("data/biasing_list", "data/biasing_list"),
+        ("{xylem: 20, leaf: 3}", "{xylem: 20, leaf: 3}"),
         ("null", None),
         ("", ""),
     ],
@@ -88,6 +90,16 @@ def test_forms_of_overrides(model_dir, wavs, call, model, tmp_path):
 def test_hotwords_are_text_as_it_stands(text, value):
     config = cli.parse_overrides(["+model=sap2", "+input=a.wav", f"+hotwords={text}"])
     assert config == {"model": "sap2", "input": "a.wav", "hotwords": value}
+
+
+def test_the_shell_may_name_any_file_of_hotwords(model_dir, wavs, tmp_path, capsys):
+    (tmp_path / "words").write_text("xylem\nleaf\n")
+    (tmp_path / "lists").write_text(f"{Path(wavs[0]).stem} xylem$leaf\n")
+    files = (f"+hotwords={tmp_path}/words", f"+hotword={tmp_path}/words", f"+biasing_list={tmp_path}/lists")
+    for hotwords in (*files, "+hotwords={xylem: 20, leaf: 3}"):
+        call = [f"+model={model_dir}", f"+input={wavs[0]}", hotwords, "+prune=none", "+ncpu=1"]
+        assert cli.recognise_overrides(call) == 0
+        assert json.loads(capsys.readouterr().out)["keywords"] == ["xylem", "leaf"]
 
 
 def test_other_values_are_hydras():

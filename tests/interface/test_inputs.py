@@ -9,9 +9,8 @@ import pytest
 import soundfile
 import torch
 
-from funasr_sap.data.kaldi import read_biasing_list, read_kaldi, write_biasing_list, write_kaldi
-from funasr_sap.errors import ConfigError, DataError
-from funasr_sap.inputs import resolve_hotwords
+from funasr_sap.data.kaldi import read_kaldi, write_kaldi
+from funasr_sap.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +49,7 @@ def test_chatml_lines_bring_their_hotwords(model, speech_dir, speech_wavs):
     for result, utterance in zip(results, speech_wavs, strict=True):
         assert result["key"] == utterance.key
         assert result["keywords"] and set(result["keywords"]) <= set(utterance.hotwords)
-    given = model.generate(speech_dir / "data.jsonl", hotwords=["photosynthesis"])
-    assert all(result["keywords"] == ["photosynthesis"] for result in given)
+    assert model.generate(speech_dir / "data.jsonl", hotwords=["photosynthesis"]) == results
 
 
 def test_funasrs_lines(model, speech_wavs, tmp_path):
@@ -164,92 +162,18 @@ def test_keys_are_such_that_files_can_hold_them(model, wavs, tmp_path):
     assert set(read_kaldi(tmp_path / "out/1best_recog/text", allow_empty=True)) == set(keys)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_one_list_of_hotwords_for_all(count, model, wavs, hotwords, tmp_path):
-    three = hotwords[:3]
-    (tmp_path / "words.txt").write_text("\n".join(three), encoding="utf-8-sig")
-    (tmp_path / "words").write_text("\r\n".join(three) + "\r\n", encoding="utf-8")
-    files = [str(tmp_path / "words.txt"), tmp_path / "words"]
-    texts = [",".join(three), ", ".join(three), "\n".join(three), "\n".join(three) + "\n"]
-    for given in [three, tuple(three), np.array(three), *texts, *files]:
-        for result in model.generate(wavs[:count], hotwords=given):
-            assert result["keywords"] == three
-
-
-def test_hotword_is_the_older_name(model, wavs, hotwords, tmp_path):
-    three = hotwords[:3]
-    (tmp_path / "words.txt").write_text("\n".join(three), encoding="utf-8")
-    for given in (" ".join(three), str(tmp_path / "words.txt"), three):
-        assert model.generate(wavs[0], hotword=given)[0]["keywords"] == three
-    with pytest.raises(DataError, match="got hotword as well"):
-        model.generate(wavs[0], hotword="a", hotwords=["b"])
-
-
-def test_hotwords_for_each(model, speech_dir, speech_wavs, wavs, tmp_path):
-    lists = [list(each.hotwords) for each in speech_wavs]
-    table = {each.key: list(each.hotwords) for each in speech_wavs}
-    (tmp_path / "lists.jsonl").write_text(
-        "\n".join(json.dumps({"key": key, "hotwords": words}) for key, words in table.items()),
-        encoding="utf-8",
-    )
-    wanted = model.generate(wavs, hotwords=lists)
-    for result, utterance in zip(wanted, speech_wavs, strict=True):
-        assert result["keywords"] and set(result["keywords"]) <= set(utterance.hotwords)
-    reversed_table = dict(reversed(table.items()))
-    files = [str(speech_dir / "biasing_list"), speech_dir / "biasing_list", tmp_path / "lists.jsonl"]
-    for given in [
-        table,
-        reversed_table,
-        tuple(map(tuple, lists)),
-        [",".join(each) for each in lists[:-1]] + lists[-1:],
-        *files,
-    ]:
-        assert model.generate(wavs, hotwords=given) == wanted
-    pair = (str(speech_dir / "wav.scp"), str(speech_dir / "biasing_list"))
-    assert model.generate(pair, data_type=("sound", "text")) == wanted
-    assert model.generate((wavs, lists), data_type=["sound", "text"]) == wanted
-    assert model.generate((wavs, ["$".join(each) for each in lists]), data_type=("sound", "text")) == wanted
-
-
-def test_empty_lists_for_each(model, wavs, hotwords, tmp_path):
-    keys = [Path(wav).stem for wav in wavs[:2]]
-    write_biasing_list(tmp_path / "lists", {key: [] for key in keys})
-    for given in (None, [], "", [[], []], tmp_path / "lists", {key: None for key in keys}):
-        assert [result["keywords"] for result in model.generate(wavs[:2], hotwords=given)] == [[], []]
-    results = model.generate(wavs[:2], hotwords=[[], hotwords[:2]])
-    assert [result["keywords"] for result in results] == [[], hotwords[:2]]
-
-
-def test_a_file_of_keywords_that_begins_like_an_utterance(model, wavs, tmp_path):
-    shutil.copy(wavs[0], tmp_path / "water.wav")
-    (tmp_path / "words.txt").write_text("water\nsteam engine\n", encoding="utf-8")
-    result = model.generate(tmp_path / "water.wav", hotwords=tmp_path / "words.txt")[0]
-    assert result["keywords"] == ["water", "steam engine"]
-
-
-def test_lists_that_do_not_fit_are_refused(model, speech_dir, wavs, tmp_path):
-    lists = read_biasing_list(speech_dir / "biasing_list")
-    first = next(iter(lists))
-    write_biasing_list(tmp_path / "others", {f"other-{key}": words for key, words in lists.items()})
-    write_biasing_list(tmp_path / "fewer", {key: words for key, words in lists.items() if key != first})
-    for given, message in (
-        ([["a"], ["b"]], "hotwords: got 2 biasing lists for 12 utterance"),
-        (tmp_path / "others", f"no biasing list for 12 utterance(s), first {first!r}"),
-        (str(tmp_path / "fewer"), f"no biasing list for 1 utterance(s), first {first!r}"),
-        ({}, "no biasing list for 12 utterance"),
+def test_keys_of_a_call_name_its_utterances(model, wavs, samples, hotwords):
+    assert model.generate(samples, key=["talk"])[0]["key"] == "talk"
+    assert model.generate(wavs[0], key="talk")[0]["key"] == "talk"
+    lists = {"one": hotwords[:1], "two": hotwords[1:2]}
+    results = model.generate([samples, wavs[1]], key=["one", "two"], hotwords=lists)
+    assert {result["key"]: result["keywords"] for result in results} == lists
+    for key, message in (
+        (["a", "b"], "key: got 2 distinct id(s) for 1 utterance(s)"),
+        ([1], "key: expected a list of utterance ids, got [1]"),
+        (["a b"], "key: 'a b' cannot be an id"),
     ):
         with pytest.raises(DataError, match=re.escape(message)):
-            model.generate(wavs, hotwords=given)
-    for data, words in (((wavs,), None), (wavs[0], None), ((wavs, ["a"]), ["b"])):
-        with pytest.raises(DataError, match=r"input: expected \(audio, biasing lists\) alone"):
-            model.generate(data, data_type=("sound", "text"), hotwords=words)
-    with pytest.raises(ConfigError, match="data_type"):
-        model.generate((wavs, wavs), data_type=("text", "sound"))
-
-
-def test_a_list_that_utterances_share_is_read_once():
-    words, other = ["leaf"], ["light"]
-    lists = resolve_hotwords([words, other, words], ["a", "b", "c"])
-    assert lists == [["leaf"], ["light"], ["leaf"]] and lists[0] is lists[2]
-    lists = resolve_hotwords({"a": words, "b": words}, ["a", "b"])
-    assert lists[0] is lists[1]
+            model.generate(samples, key=key)
+    with pytest.raises(DataError, match="key: got 1 distinct"):
+        model.generate(wavs[:2], key=["a", "a"])

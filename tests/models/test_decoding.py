@@ -344,6 +344,11 @@ def test_restoring_the_users_spelling(text, keywords, restored):
     assert restore_spelling(text, keywords) == restored
 
 
+def test_restoring_what_was_looked_for_in_another_form():
+    given = {"GPT": "ＧＰＴ"}
+    assert restore_spelling("use gpt and xylem", ["GPT", "Xylem"], given) == "use ＧＰＴ and Xylem"
+
+
 def test_bad_options():
     with pytest.raises(ConfigError, match="prune: expected one of llm, retrieval, none, joint, got 'best'"):
         DecodingOptions(prune="best")
