@@ -161,10 +161,11 @@ def _read_audio(data) -> tuple[list[str], list, list[list[str]]]:
     """Read ids, audio, and the hotwords that the input itself carries."""
     if isinstance(data, str | os.PathLike) and _names_a_list(data):
         return _read_list(local_path(data))
-    data = list(data) if _is_collection(data) else [data]
+    several = _is_collection(data)
+    data = list(data) if several else [data]
     if not data:
         raise DataError("input: got an empty list; expected at least one audio")
-    if all(isinstance(each, numbers.Real) for each in data):  # a generator's samples
+    if several and all(isinstance(each, numbers.Real) for each in data):  # a generator's samples
         data = [data]
     if all(isinstance(each, Request) for each in data):
         fields = zip(*((each.key, each.audio, each.hotwords) for each in data), strict=True)

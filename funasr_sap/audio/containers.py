@@ -42,8 +42,8 @@ def decode_container(stream: BinaryIO, name: str) -> tuple[np.ndarray, int]:
     samples = np.concatenate(pieces, 1).T
     seconds = len(samples) / rate
     if problems:
-        text = "%s: damaged in %d places (%s); the %.1f s that can be decoded are used"
-        logger.warning(text, name, len(problems), problems[0], seconds)
+        text = "%s: cut off or damaged (%s); the %.1f s that can be decoded are used"
+        logger.warning(text, name, problems[0], seconds)
     elif promised and seconds < promised - CUT:
         text = "%s: cut off at %.1f of %.1f s; what there is of it is used"
         logger.warning(text, name, seconds, promised)

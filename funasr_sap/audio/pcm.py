@@ -4,8 +4,8 @@ import numpy as np
 
 LEAST = 200  # samples that statistics need
 # Compressed or encrypted bytes, as samples, are noise of all values alike: rms 0.58, neighbours unrelated.
-# Speech is far quieter, and what clips as loudly is related.
-NOISE_RMS, NOISE_CORRELATION = 0.4, 0.2
+# Speech is quieter, and where it is not, it is clipped: many samples are at the limit.
+NOISE_RMS, NOISE_CORRELATION, CLIPPED = 0.4, 0.2, 0.1
 
 
 def read_pcm(data: bytes) -> np.ndarray:
@@ -30,6 +30,9 @@ def _refusal(reason: str) -> ValueError:
 
 
 def _is_noise(samples: np.ndarray) -> bool:
+    if np.mean(np.abs(samples) > 0.98) > CLIPPED:
+        return False
+    samples = samples - samples.mean()
     power = float(np.mean(np.square(samples)))
     correlation = float(np.mean(samples[1:] * samples[:-1])) / max(power, 1e-9)
     return power > NOISE_RMS**2 and abs(correlation) < NOISE_CORRELATION

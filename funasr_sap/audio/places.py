@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from funasr_sap.errors import DataError
+
 URL_TIMEOUT = 30  # seconds without an answer
 MAX_BYTES = 2**30  # of a download or a pipe, which are held in memory
 AUDIO_SUFFIXES = {
@@ -37,13 +39,13 @@ def local_path(place: str | os.PathLike) -> str:
     """Return the path that a path, or a ``file:`` URL, names; ``~`` is a home folder.
 
     Raises:
-        ValueError: for a file of another machine.
+        DataError: for a file of another machine.
     """
     text = os.fspath(place)
     if _scheme(text) == "file" and not os.path.exists(text):
         parts = urllib.parse.urlsplit(text)
         if parts.netloc not in ("", "localhost"):
-            raise ValueError(f"names a file of the machine {parts.netloc}; expected file:///PATH")
+            raise DataError(f"{text}: names a file of the machine {parts.netloc}; expected file:///PATH")
         return urllib.request.url2pathname(parts.path)
     return os.path.expanduser(text) if text.startswith("~") and not os.path.exists(text) else text
 

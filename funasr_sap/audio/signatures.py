@@ -1,8 +1,11 @@
 """What a file is, by how it begins: audio, something else that has a name, or neither."""
 
 import codecs
+import contextlib
 
-HEAD = 4096  # bytes that tell
+HEAD = 16384  # bytes that tell
+_TEXT = 4096  # of them, for text
+_CONTROLS = bytes({*range(32), 127} - {*b"\b\t\n\f\r\x1b"})  # which no text holds
 
 # Audio, and containers that may hold it: what libsndfile or ffmpeg's libraries may read.
 _AUDIO = (
@@ -32,7 +35,6 @@ _OTHERS = {
     b"GIF8": "a GIF image",
     b"II*\x00": "a TIFF image",
     b"MM\x00*": "a TIFF image",
-    b"\x00\x00\x01\x00": "an icon",
     b"8BPS": "a Photoshop image",
     b"%PDF": "a PDF file",
     b"\xd0\xcf\x11\xe0": "an Office file",
@@ -45,9 +47,14 @@ _OTHERS = {
     b"\x93NUMPY": "a NumPy file",
     b"\x89HDF": "an HDF5 file",
     b"PAR1": "a Parquet file",
+    b"CDF\x01": "a NetCDF file",
+    b"MATLAB 5.0": "a MATLAB file",
+    b"\xd6\xfd\xb2\x7e": "a transducer (OpenFst)",
     b"ARROW1": "an Arrow file",
     b"\x80\x02}": "a pickle",
     b"\x80\x02]": "a pickle",
+    b"\x80\x03}": "a pickle",
+    b"\x80\x03]": "a pickle",
     b"\x80\x04\x95": "a pickle",
     b"\x80\x05\x95": "a pickle",
     b"MThd": "a MIDI file, notes without sound",
@@ -74,14 +81,18 @@ def name_other(head: bytes) -> str | None:
             return name
     if head[257:262] == b"ustar":
         return "a tar archive"
+    if head[1:4] == b"\r\r\n":
+        return "compiled Python"
+    if head[:4] in (b"\x00\x01\x00\x00", b"OTTO", b"true") and b"cmap" in head[:512]:
+        return "a font"
     if head[:2] == b"BM" and head[6:10] == bytes(4):
         return "a BMP image"
     return _name_text(head)
 
 
 def _name_text(head: bytes) -> str | None:
-    text = _decode_text(head[:HEAD])
-    if not text or sum(each.isprintable() or each.isspace() for each in text) < 0.95 * len(text):
+    text = _decode_text(head[:_TEXT])
+    if not text:
         return None
     begin = text.lstrip("\ufeff \t\r\n").lower()
     if begin.startswith(("<!doctype html", "<html")) or "<html" in begin[:1000] or "<body" in begin[:1000]:
@@ -94,16 +105,37 @@ def _name_text(head: bytes) -> str | None:
 
 
 def _decode_text(head: bytes) -> str | None:
-    """Decode bytes as text; None for bytes that no text holds."""
-    utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if not utf16 and b"\x00" in head:
+    """Decode bytes as text; None for bytes that no text holds, though samples do."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # also the samples -2 and -257
+        text = head[: len(head) // 2 * 2].decode("utf-16", "replace")
+        letters = sum(each.isascii() and _is_in_texts(each) for each in text)
+        return text if letters > 0.15 * len(text) and _is_text(text) else None
+    if len(head.translate(None, _CONTROLS)) < len(head):
         return None
-    for encoding in ("utf-16",) if utf16 else ("utf-8", "gb18030"):
-        try:  # the end may lie within a character
-            return codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeDecodeError:
-            continue
-    return None
+    for encoding in ("utf-8", "gb2312"):
+        with contextlib.suppress(UnicodeDecodeError):  # the end may lie within a character
+            text = codecs.getincrementaldecoder(encoding)().decode(head)
+            return text if _is_text(text) else None
+    # Of an older encoding: letters of ASCII are at even and odd places, while quiet samples have none as
+    # their upper bytes.
+    parts = (head[::2], head[1::2])
+    return (
+        head.decode("cp437") if all(sum(map(_is_ascii, part)) > 0.15 * len(part) for part in parts) else None
+    )
+
+
+def _is_text(text: str) -> bool:
+    return sum(map(_is_in_texts, text)) >= 0.95 * len(text)
+
+
+def _is_in_texts(character: str) -> bool:
+    # Quiet samples, read as UTF-16, are characters from U+FF00 on.
+    known = character.isprintable() or character.isspace() or character in "\b\x1b\ufeff"
+    return known and (character < "\uff66" or character > "\uffff")
+
+
+def _is_ascii(byte: int) -> bool:
+    return byte < 128
 
 
 def _is_transport_stream(head: bytes) -> bool:
@@ -115,12 +147,16 @@ def _is_transport_stream(head: bytes) -> bool:
 
 
 def _is_chain(head: bytes, frame_length) -> bool:
-    """Tell whether one frame follows another: two bytes that mark a frame are among samples by chance."""
-    length = frame_length(head)
-    if not length:
-        return False
-    second = head[length:]
-    return len(second) < 4 or frame_length(second) > 0  # a file of one frame, or a frame longer than the head
+    """Tell three frames, or fewer to the very end: the bits that mark one occur in samples by chance."""
+    start = 0
+    for _ in range(3):
+        length = frame_length(head[start:])
+        start += length
+        if not length or start > len(head):
+            return False
+        if start == len(head):
+            return True
+    return True
 
 
 def _adts_length(head: bytes) -> int:
