@@ -35,7 +35,7 @@ def read_requests(data, hotwords=None, data_type=None, sample_rate: int | None =
         DataError: for lists that do not match or types that cannot be read.
         ConfigError: for another data type or sample rate.
     """
-    if sample_rate is not None and sample_rate not in SAMPLE_RATES:
+    if sample_rate is not None and (isinstance(sample_rate, bool) or sample_rate not in SAMPLE_RATES):
         expected = f"expected a whole number from {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} (Hz)"
         raise ConfigError(f"fs: {expected}, got {sample_rate!r} ({type(sample_rate).__name__})")
     if isinstance(data_type, list | tuple) and list(data_type) == ["sound", "text"]:

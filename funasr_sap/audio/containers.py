@@ -38,7 +38,7 @@ def decode_container(stream: BinaryIO, name: str) -> tuple[np.ndarray, int]:
         problems: list[str] = []
         pieces, rate = _to_arrays(_frames(container, track, problems))
     if not pieces:
-        raise ValueError(f"not readable as audio ({problems[0] if problems else 'its audio track is empty'})")
+        raise _without_samples(problems)
     samples = np.concatenate(pieces, 1).T
     seconds = len(samples) / rate
     if problems:
@@ -59,26 +59,37 @@ def measure_container(stream: BinaryIO) -> tuple[int, int]:
     Raises:
         ValueError: with the reason why there are none.
     """
-    from av.error import FFmpegError
-
-    ticks, packets, first = 0, 0, None
     with _open(stream) as (container, track):
-        rate = track.rate
-        with contextlib.suppress(FFmpegError):  # a cut file: what there is of it counts
-            for packet in container.demux(track):
-                if packet.size and not packet.is_corrupt:
-                    first = packet.pts if first is None else first
-                    packets += 1
-                    ticks += packet.duration or 0
-                    if not packet.duration:
-                        ticks = None
-                        break
+        ticks, rate = _count_ticks(container, track), track.rate
         if ticks and rate:
-            ticks += min(0, first or 0)  # what lies before the beginning is not played
             return round(ticks * track.time_base * rate), rate
     stream.seek(0)
-    samples, rate = decode_container(stream, "audio")
-    return len(samples), rate
+    problems: list[str] = []
+    with _open(stream) as (container, track):
+        pieces, rate = _to_arrays(_frames(container, track, problems))
+    if not pieces:
+        raise _without_samples(problems)
+    return sum(piece.shape[1] for piece in pieces), rate
+
+
+def _count_ticks(container, track) -> int | None:
+    """Add the packets' durations, in units of the track's time base; None where one has none."""
+    from av.error import FFmpegError
+
+    ticks, first = 0, None
+    with contextlib.suppress(FFmpegError):  # a cut file: what there is of it counts
+        for packet in container.demux(track):
+            if not packet.size or packet.is_corrupt:
+                continue
+            if not packet.duration:
+                return None
+            first = packet.pts if first is None else first
+            ticks += packet.duration
+    return ticks + min(0, first or 0)  # what lies before the beginning is not played
+
+
+def _without_samples(problems: list[str]) -> ValueError:
+    return ValueError(f"not readable as audio ({problems[0] if problems else 'its audio track is empty'})")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import numpy as np
 LEAST = 200  # samples that statistics need
 # Compressed or encrypted bytes, as samples, are noise of all values alike: rms 0.58, neighbours unrelated.
 # Speech is quieter, and where it is not, it is clipped: many samples are at the limit.
-NOISE_RMS, NOISE_CORRELATION, CLIPPED = 0.4, 0.2, 0.1
+NOISE_RMS, NOISE_CORRELATION, CLIPPED = 0.5, 0.2, 0.1
 
 
 def read_pcm(data: bytes) -> np.ndarray:

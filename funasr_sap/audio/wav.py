@@ -44,7 +44,8 @@ def mend_length(data: bytes) -> bytes | None:
     """Write the length of all that follows into a header that has 0; None where that is not what is wrong."""
     header = parse_wav(data)
     rest = data[header.start :] if header else b""
-    if not rest or header.length or rest.startswith(_BEHIND):
+    unknown = header and (header.length == 0 or (data[:4] == b"RF64" and header.length == 2**32 - 1))
+    if not rest or not unknown or rest.startswith(_BEHIND):
         return None
     length = struct.pack("<I", min(len(rest), 2**32 - 2))
     # RF64 has its lengths in a chunk that RIFF does not know.

@@ -6,6 +6,7 @@ import numpy as np
 # Container, codec and rate of the codec, by suffix.
 KINDS = {
     "m4a": ("ipod", "aac", 16000),
+    "m4b": ("ipod", "alac", 16000),
     "mp4": ("mp4", "aac", 44100),
     "mov": ("mov", "pcm_s16le", 16000),
     "3gp": ("3gp", "libopencore_amrnb", 8000),
@@ -66,14 +67,18 @@ def encode_video_alone(path):
         picture = container.add_stream("mpeg4", rate=5)
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
         for _ in range(5):
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+            container.mux(
+                picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24"))
+            )
         container.mux(picture.encode(None))
     return path
 
 
 def _encode_track(container, track, samples, rate, layout) -> None:
     context = track.codec_context
-    context.open()
+    context.bit_rate = 64000
+    if not context.is_open:  # the first packet of a picture opens all tracks
+        context.open()
     resampler = av.AudioResampler(context.format, layout, rate, frame_size=context.frame_size or 1024)
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples, np.float32), "fltp", layout)
     frame.sample_rate = 16000
