@@ -41,6 +41,7 @@ setup(
         "tokenizers>=0.22",
         "soundfile>=0.13",
         "soxr>=0.5",
+        "av>=14",
         "espeakng-loader>=0.2.4,<0.3",
         "wordfreq>=3.1,<4",
         "silero-vad>=6.0,<7",

@@ -32,7 +32,8 @@ HELP = """usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ..
 Contextual speech recognition from the shell. Prints one JSON object an utterance.
 
   +model=NAME          sap2 (the embedded default), a model directory, or any FunASR model
-  +input=INPUT         an audio file, wav.scp, JSONL, or a URL; '[a.wav,b.wav]' for several
+  +input=INPUT         an audio or video file, wav.scp, JSONL, a URL, or - for standard input;
+                       '[a.wav,b.wav]' for several
   +hotwords=LIST       '[word,word]', 'word,word', or a file of keywords, one a line
   +biasing_list=FILE   lists by utterance id; +hotwords=FILE, too, where "biasing_list" is in its name
   +prune=MODE          retrieval (default), llm, none, joint

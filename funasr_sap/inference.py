@@ -14,7 +14,6 @@ from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.errors import DataError
 from funasr_sap.hotwords import assign_hotwords, read_hotwords
-from funasr_sap.inputs import decode_pcm
 from funasr_sap.models.decoding import DecodingOptions, decode
 from funasr_sap.models.guards import choose_guards
 from funasr_sap.request import Request
@@ -70,11 +69,11 @@ def recognise(
     requests = _as_requests(data_in, key, (hotwords, hotword, biasing_list), fs)
     options = decoding_options(model, frontend, **{name: kwargs.get(name) for name in OPTIONS})
     started = time.perf_counter()
-    waveforms, errors = _load(requests, frontend.fs)
+    waveforms, features, errors = _load(requests, frontend)
     loaded = time.perf_counter()
     results = [_result(request.key, error=errors.get(place)) for place, request in enumerate(requests)]
     if waveforms:
-        speech, lengths = _features(waveforms.values(), frontend, next(model.parameters()).device)
+        speech, lengths = _pad(features, next(model.parameters()).device)
         lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer, index_dir)
         half = torch.float16 if fp16 else torch.bfloat16
         with torch.autocast(speech.device.type, half, enabled=bool(bf16 or fp16)):
@@ -126,24 +125,24 @@ def _as_requests(data_in, key, given, fs) -> list[Request]:
         given = ([split_dollars(text) for text in texts],)
     keys = list(key or (f"audio_{place}" for place in range(len(data_in))))
     lists = assign_hotwords(keys, read_hotwords(*given))
-    audio = [decode_pcm(each) for each in data_in]
-    return [Request(*fields, fs) for fields in zip(keys, audio, lists, strict=True)]
+    return [Request(*fields, fs) for fields in zip(keys, data_in, lists, strict=True)]
 
 
-def _load(requests, sample_rate) -> tuple[dict[int, torch.Tensor], dict[int, str]]:
-    """Load what can be loaded: waveforms and errors, by place in the batch."""
-    waveforms, errors = {}, {}
+def _load(requests, frontend) -> tuple[dict[int, torch.Tensor], list[torch.Tensor], dict[int, str]]:
+    """Load what can be loaded: waveforms by place in the batch, their features, and errors by place."""
+    waveforms, features, errors = {}, [], {}
     for place, request in enumerate(requests):
         try:
-            waveforms[place] = load_audio(request.audio, sample_rate, request.sample_rate)
+            waveform = load_audio(request.audio, frontend.fs, request.sample_rate)
+            features.append(frontend(waveform[None], [len(waveform)])[0][0])
+            waveforms[place] = waveform
         except DataError as error:
             errors[place] = " ".join(f"{request.key}: {error}".split())  # a Kaldi file has it in a line
             logging.error("%s", errors[place])
-    return waveforms, errors
+    return waveforms, features, errors
 
 
-def _features(waveforms, frontend, device):
-    features = [frontend(waveform[None], [len(waveform)])[0][0] for waveform in waveforms]
+def _pad(features, device):
     lengths = torch.tensor([len(each) for each in features])
     return pad_sequence(features, batch_first=True).to(device), lengths.to(device)
 

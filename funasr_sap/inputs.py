@@ -4,12 +4,14 @@ import numbers
 import os
 import re
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from funasr_sap.audio import SAMPLE_RATES, URL_SCHEMES
+from funasr_sap.audio import SAMPLE_RATES
+from funasr_sap.audio.places import is_url, local_path
+from funasr_sap.audio.samples import is_array, is_bytes, split_pair
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.data.kaldi import check_id, read_kaldi
 from funasr_sap.errors import ConfigError, DataError
@@ -18,9 +20,6 @@ from funasr_sap.request import Request
 from funasr_sap.text.hotwords import Hotwords
 
 LISTS = (".scp", ".txt", ".text")  # files of "utt path" lines
-# How bytes of an audio file begin; other bytes are bare samples.
-AUDIO_HEADERS = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd")
-MP3_FRAMES = (b"\xff\xfa", b"\xff\xfb", b"\xff\xf2", b"\xff\xf3", b"\xff\xe2", b"\xff\xe3")
 
 
 def read_requests(
@@ -29,8 +28,8 @@ def read_requests(
     """Turn the arguments of ``generate`` into requests, in order.
 
     Args:
-        data: a path (audio, ``wav.scp``, JSONL), a URL, bytes, an array or tensor, or a list of such, or of
-            requests; with ``data_type=("sound", "text")`` a pair of audio and biasing lists.
+        data: what ``load_audio`` takes, a ``wav.scp``, a JSONL file, a request, or a list, generator or array
+            of such; with ``data_type=("sound", "text")`` a pair of audio and biasing lists.
         hotwords: what ``read_hotwords`` takes as such, or made; not for utterances that bring their own.
         data_type: None, "sound", or ("sound", "text").
         sample_rate: Hz of bare samples.
@@ -41,8 +40,9 @@ def read_requests(
         DataError: for lists that do not match or types that cannot be read.
         ConfigError: for another data type or sample rate.
     """
-    if sample_rate is not None and sample_rate not in SAMPLE_RATES:
-        raise ConfigError(f"fs: expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} Hz, got {sample_rate!r}")
+    if sample_rate is not None and (isinstance(sample_rate, bool) or sample_rate not in SAMPLE_RATES):
+        expected = f"expected a whole number from {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} (Hz)"
+        raise ConfigError(f"fs: {expected}, got {sample_rate!r} ({type(sample_rate).__name__})")
     if isinstance(data_type, list | tuple) and list(data_type) == ["sound", "text"]:
         if not isinstance(data, list | tuple) or len(data) != 2 or hotwords is not None:
             raise DataError('input: expected (audio, biasing lists) alone with data_type=("sound", "text")')
@@ -59,36 +59,42 @@ def read_requests(
 def is_single(data) -> bool:
     """Tell whether an input is one utterance, not a list of them."""
     if isinstance(data, str | os.PathLike):
-        return not _names_a_list(os.fspath(data))
-    return not isinstance(data, list | tuple)
+        return not _names_a_list(data)
+    return not _is_collection(data)
 
 
-def decode_pcm(item):
-    """Take bytes without an audio file's header as 16-bit samples, as FunASR does."""
-    if not isinstance(item, bytes | bytearray) or item.startswith(AUDIO_HEADERS + MP3_FRAMES):
-        return item
-    return item if len(item) % 2 or not item else np.frombuffer(bytes(item), dtype="<i2")
+def _names_a_list(path: str | os.PathLike) -> bool:
+    return not is_url(os.fspath(path)) and Path(path).suffix in (*LISTS, ".jsonl", ".json")
 
 
-def _names_a_list(path: str) -> bool:
-    return not path.startswith(URL_SCHEMES) and Path(path).suffix in (*LISTS, ".jsonl", ".json")
+def _is_collection(data) -> bool:
+    """Tell several utterances: an iterable of anything but numbers, which are the samples of one."""
+    if isinstance(data, str | os.PathLike | Mapping) or is_bytes(data) or hasattr(data, "read"):
+        return False
+    if split_pair(data):
+        return False
+    if isinstance(data, list | tuple):
+        return not data or not all(isinstance(each, numbers.Real) for each in data)
+    if is_array(data):
+        return np.ndim(data) == 1 and any(isinstance(each, str | os.PathLike) for each in data[:1])
+    return isinstance(data, Iterable)
 
 
 def _read_audio(data) -> tuple[list[str], list, list]:
     """Read ids, audio, and the hotwords that the input itself carries."""
-    if isinstance(data, str | os.PathLike) and _names_a_list(os.fspath(data)):
-        return _read_list(os.fspath(data))
-    if not isinstance(data, list | tuple):
-        data = [data]
-    elif not data:
+    if isinstance(data, str | os.PathLike) and _names_a_list(data):
+        return _read_list(local_path(data))
+    several = _is_collection(data)
+    data = list(data) if several else [data]
+    if not data:
         raise DataError("input: got an empty list; expected at least one audio")
-    elif all(isinstance(each, Request) for each in data):
+    if several and all(isinstance(each, numbers.Real) for each in data):  # a generator's samples
+        data = [data]
+    if all(isinstance(each, Request) for each in data):
         fields = zip(*((each.key, each.audio, each.hotwords) for each in data), strict=True)
         return tuple(map(list, fields))
-    elif all(isinstance(each, numbers.Real) for each in data):  # samples
-        data = [np.asarray(data)]
     keys = _distinct([_key(each, position) for position, each in enumerate(data)])
-    return keys, [decode_pcm(each) for each in data], [None] * len(data)
+    return keys, data, [None] * len(data)
 
 
 def _read_list(path: str) -> tuple[list[str], list, list]:
@@ -108,10 +114,11 @@ def _read_list(path: str) -> tuple[list[str], list, list]:
 
 def _key(item, position: int) -> str:
     """Name one audio: a path or URL by its stem, anything else by its place."""
+    if isinstance(item, Mapping):
+        item = item.get("path")
     if isinstance(item, str | os.PathLike):
         text = os.fspath(item)
-        if text.startswith(URL_SCHEMES):
-            text = urllib.parse.urlsplit(text).path
+        text = urllib.parse.urlsplit(text).path if is_url(text) else _local_name(text)
         # As Kaldi's files can hold it.
         stem = re.sub(r"[\s\x00-\x1f\x7f\ufeff]+|^\{", "_", Path(text).stem)
         if stem:
@@ -130,6 +137,15 @@ def _given_keys(key, count: int) -> list[str]:
         return [check_id(each) for each in keys]
     except ValueError as error:
         raise DataError(f"key: {error}") from None
+
+
+def _local_name(text: str) -> str:
+    if text == "-":
+        return "stdin"
+    try:
+        return local_path(text)
+    except ValueError:  # loading says what is wrong with it
+        return text
 
 
 def _distinct(keys: Iterable[str]) -> list[str]:

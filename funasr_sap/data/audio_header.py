@@ -1,17 +1,18 @@
-"""How long an audio file is, from its header alone."""
+"""How long an audio file is, from its header alone where that says so."""
 
 import os
-import struct
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import soundfile
 
-# libsndfile gives 2**63 - 1 where a stream does not say how long it is.
-_MAX_SAMPLES = 2**48
+from funasr_sap.audio.containers import measure_container
+from funasr_sap.audio.files import NO_LENGTH, decode_file, open_soundfile
+from funasr_sap.audio.places import explain_missing, local_path
+from funasr_sap.audio.signatures import HEAD, is_audio, name_other
+from funasr_sap.audio.wav import FLOAT, PCM, parse_wav
+from funasr_sap.errors import DataError
+
 _WAV_HEAD = 128  # bytes; the plain header has 44
-_PCM, _FLOAT = 1, 3  # WAV format tags
-_CHUNK = struct.Struct("<4sI")  # a chunk's name and length in bytes
-_FORMAT = struct.Struct("<HHI4xHH")  # tag, channels, rate, bytes of all channels' samples, bits of one
 
 
 class AudioHeader(NamedTuple):
@@ -21,34 +22,58 @@ class AudioHeader(NamedTuple):
     rate: int
 
 
-def read_header(path: str) -> AudioHeader:
-    """Read the header of an audio file, of any format that libsndfile knows.
+def read_header(path: str | os.PathLike) -> AudioHeader:
+    """Read the header of an audio file, of any format that ``load_audio`` reads.
+
+    Containers have none that tells, and files that were streamed neither: of these, all is read.
 
     Raises:
-        ValueError: an unreadable or empty file, with the reason.
+        DataError: an unreadable or empty file, with the reason.
     """
-    if path.endswith("|"):
-        raise ValueError("a command, expected an audio file; run it and store its output")
-    if not os.path.isfile(path):
-        raise ValueError("no such file")
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"expected the path of an audio file, got {type(path).__name__}")
     try:
+        path = local_path(path)
+        if not os.path.isfile(path):
+            raise ValueError(explain_missing(path))
         # libsndfile takes twice the time for the plain WAV files that corpora consist of.
-        header = _read_plain_wav(path) or _read_with_libsndfile(path)
+        header = _read_plain_wav(path) or _read_other(path)
     except OSError as error:
-        raise ValueError(error.strerror) from error
-    except soundfile.LibsndfileError as error:
-        raise ValueError(error.error_string.strip().rstrip(".")) from error
+        raise DataError(error.strerror or str(error)) from error
+    except ValueError as error:
+        raise DataError(str(error)) from error
     if header.samples == 0:
-        raise ValueError("no samples")
-    if header.samples > _MAX_SAMPLES:
-        raise ValueError("its header does not say how long it is")
+        raise DataError("no samples")
     return header
 
 
-def _read_with_libsndfile(path: str) -> AudioHeader:
-    # soundfile.info would take longer, for descriptions that nobody reads.
-    with soundfile.SoundFile(path) as audio:
-        return AudioHeader(audio.frames, audio.samplerate)
+def _read_other(path: str) -> AudioHeader:
+    with open(path, "rb", buffering=0) as stream:
+        try:
+            # soundfile.info would take longer, for descriptions that nobody reads.
+            with open_soundfile(stream) as audio:
+                header = AudioHeader(audio.frames, audio.samplerate)
+        except soundfile.SoundFileError as error:
+            return _read_container(stream, getattr(error, "error_string", str(error)).strip().rstrip("."))
+        if 0 < header.samples < NO_LENGTH:
+            return header
+        samples, rate = decode_file(stream, f"audio {path}")
+        return AudioHeader(len(samples), rate)
+
+
+def _read_container(stream: BinaryIO, reason: str) -> AudioHeader:
+    """Measure what libsndfile refuses, for the reason given."""
+    head = stream.read(HEAD)
+    stream.seek(0)
+    if not is_audio(head):
+        other = name_other(head)
+        raise ValueError(f"{reason}; it is {other}" if other else reason)
+    try:
+        return AudioHeader(*measure_container(stream))
+    except ValueError:
+        if reason == "Format not recognised":
+            raise
+        raise ValueError(reason) from None
 
 
 def _read_plain_wav(path: str) -> AudioHeader | None:
@@ -58,21 +83,9 @@ def _read_plain_wav(path: str) -> AudioHeader | None:
         head, size = os.read(descriptor, _WAV_HEAD), os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+    wav = parse_wav(head)
+    if wav is None or wav.tag not in (PCM, FLOAT):
         return None
-    rate = block = 0
-    start = 12
-    while start + _CHUNK.size <= len(head):
-        name, length = _CHUNK.unpack_from(head, start)
-        start += _CHUNK.size
-        if name == b"data":
-            complete = rate and 0 < length <= size - start
-            return AudioHeader(length // block, rate) if complete else None
-        if name == b"fmt ":
-            if start + _FORMAT.size > len(head):
-                return None
-            tag, channels, rate, block, bits = _FORMAT.unpack_from(head, start)
-            if tag not in (_PCM, _FLOAT) or not block or block != channels * bits // 8:
-                return None
-        start += length + length % 2  # chunks begin at even places
-    return None
+    plain = wav.rate and wav.block and wav.block == wav.channels * wav.bits // 8
+    complete = 0 < wav.length <= size - wav.start
+    return AudioHeader(wav.length // wav.block, wav.rate) if plain and complete else None

@@ -5,13 +5,14 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
+from funasr_sap.audio.places import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from funasr_sap.errors import DataError
 
-SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".au", ".sph"}
+SUFFIXES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 
 
 class AudioIndex:
-    """All audio files below a folder.
+    """All audio files below a folder, and the videos that have no audio file of their name beside them.
 
     Args:
         folder: is searched with all its subfolders.
@@ -26,6 +27,9 @@ class AudioIndex:
         for path in sorted(self.folder.rglob("*")):
             if path.suffix.lower() in SUFFIXES and path.is_file():
                 self._files[_stem(path.name)].append(path)
+        for stem, paths in self._files.items():
+            heard = {path.parent for path in paths if not _is_video(path)}
+            self._files[stem] = [path for path in paths if not _is_video(path) or path.parent not in heard]
         if not self._files:
             raise DataError(f"{folder} holds no audio files ({' '.join(sorted(SUFFIXES))})")
 
@@ -62,6 +66,10 @@ def audio_stem(name: str) -> str:
 def _stem(name: str) -> str:
     stem, suffix = os.path.splitext(_normal(name))
     return stem if suffix.lower() in SUFFIXES else stem + suffix
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _normal(name: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from funasr_sap.audio.files import open_recording
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.kaldi import Segment
 from funasr_sap.errors import DataError
@@ -61,7 +62,7 @@ def _cut(recording: Path, segments: dict[str, Segment], paths: dict[str, Path]) 
     problems = []
     next(iter(paths.values())).parent.mkdir(parents=True, exist_ok=True)
     try:
-        with soundfile.SoundFile(recording) as audio:
+        with open_recording(recording) as audio:
             # In the order of time, so that a compressed recording is decoded once.
             for utt_id, segment in sorted(segments.items(), key=lambda item: item[1].start):
                 samples = _read(audio, segment)
@@ -69,8 +70,8 @@ def _cut(recording: Path, segments: dict[str, Segment], paths: dict[str, Path]) 
                     soundfile.write(paths[utt_id], samples, audio.samplerate, "PCM_16")
                 else:
                     problems.append(f"{utt_id}: its segment lies outside of {recording}")
-    except soundfile.LibsndfileError as error:
-        problems.append(str(error))
+    except (ValueError, OSError, soundfile.SoundFileError) as error:
+        problems.append(f"{recording}: {getattr(error, 'strerror', None) or error}")
     return problems
 
 
@@ -83,6 +84,8 @@ def _read(audio: soundfile.SoundFile, segment: Segment) -> np.ndarray:
 
 def _receipt(recording: Path, segments: dict[str, Segment]) -> str:
     """What the wavs of a recording depend on: its size and time of change, and its segments."""
+    if not recording.is_file():  # cutting says what is wrong with it
+        return ""
     status = recording.stat()
     lines = [f"{utt_id} {segment.start} {segment.end}" for utt_id, segment in sorted(segments.items())]
     return "\n".join([f"{status.st_size} {status.st_mtime_ns}", *lines, ""])

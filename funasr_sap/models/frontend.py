@@ -4,6 +4,7 @@ import torch
 from funasr.register import tables
 from transformers import WhisperFeatureExtractor
 
+from funasr_sap.errors import DataError
 from funasr_sap.models.whisper_mel import HOP, LOOKAHEAD
 
 
@@ -14,7 +15,7 @@ class WhisperMel(torch.nn.Module):
     Args:
         fs: Hz; Whisper's is 16,000.
         n_mels: mel bands.
-        chunk_length: seconds that the encoder hears at most; longer audio is cut.
+        chunk_length: seconds that the encoder hears at most; longer audio is an error.
         subsampling: feature frames an encoder frame, for word times.
     """
 
@@ -43,8 +44,17 @@ class WhisperMel(torch.nn.Module):
         Returns:
             features: (B, frames, n_mels), the look-ahead included.
             lengths: (B,) frames, the look-ahead included.
+
+        Raises:
+            DataError: for audio that is longer than the encoder hears.
         """
         lengths = torch.as_tensor(lengths)
+        longest, limit = int(lengths.max()) / self.fs, self.extractor.chunk_length
+        if longest > limit:
+            raise DataError(
+                f"audio of {longest:.2f} s; expected {limit} s at most, which is all that Whisper's encoder "
+                "hears: cut it, by vad_model or beforehand"
+            )
         speech = [waveform[:length].numpy() for waveform, length in zip(waveforms, lengths, strict=True)]
         mel = self.extractor(speech, sampling_rate=self.fs, return_tensors="pt").input_features.transpose(
             1, 2

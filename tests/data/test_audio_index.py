@@ -64,3 +64,13 @@ def test_no_audio(tmp_path):
 
 def test_stem():
     assert [audio_stem(name) for name in ("a/b.wav", "a\\b.c.MP3", "b.c")] == ["b", "b.c", "b.c"]
+
+
+def test_a_video_counts_where_no_audio_file_has_its_name(tmp_path):
+    for name in ("a.mp4", "a.wav", "b.webm", "sub/a.MP4", "c.m4a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    index = AudioIndex(tmp_path)
+    found = {path.relative_to(tmp_path).as_posix() for path in index}
+    assert found == {"a.wav", "b.webm", "sub/a.MP4", "c.m4a"}
+    assert index.find("b") == tmp_path / "b.webm" and audio_stem("x/b.webm") == "b"

@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 import soundfile
+from encoding import encode
 
 from funasr_sap.data.cutting import cut_recordings
 from funasr_sap.data.kaldi import Segment
@@ -104,3 +105,17 @@ def test_all_problems_are_named_and_the_rest_is_kept(recordings, tmp_path):
     soundfile.write(recordings["a"], np.zeros(3 * RATE), RATE, "PCM_16")
     cut_recordings(SEGMENTS, recordings, tmp_path / "wav")
     assert written(tmp_path / "wav")["c1.wav"] == before
+
+
+def test_a_container_is_cut_alike_and_what_cannot_be_cut_is_named(recordings, tmp_path):
+    tone = (0.5 * np.sin(np.arange(3 * 16000) / 10)).astype(np.float32)
+    recordings["a"] = encode(tmp_path / "a.m4a", tone)
+    samples, rate = soundfile.read(cut_recordings(SEGMENTS, recordings, tmp_path / "wav")["a2"])
+    assert (rate, len(samples)) == (16000, 12000)
+    assert samples.std() == pytest.approx(tone.std(), rel=0.05)
+    recordings["b"] = tmp_path / "none.wav"
+    recordings["c"].write_bytes(b"<html><body>not found</body></html>")
+    with pytest.raises(DataError) as caught:
+        cut_recordings(SEGMENTS, recordings, tmp_path / "other")
+    assert "2 bad line(s)" in str(caught.value)
+    assert "none.wav: no such file" in str(caught.value) and "it is an HTML page" in str(caught.value)

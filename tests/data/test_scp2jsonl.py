@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import tokenizers
+from encoding import encode
 
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.data.kaldi import write_kaldi
@@ -250,3 +251,22 @@ def test_command_line(data):
     assert (missing.returncode, missing.stderr) == (1, "error: none: No such file or directory\n")
     help_text = run_tool("--help").stdout
     assert all(name in help_text for name in Scp2JsonlOptions.__dataclass_fields__)
+
+
+def test_no_file_stops_the_others(data):
+    contents = {
+        "raw": bytes(range(256)) * 9,
+        "m4a": b"\0\0\0\x1cftypM4A " + bytes(400),
+        "mp3": b"<html></html>",
+    }
+    with open(data / "wav.scp", "a") as scp, open(data / "text", "a") as text:
+        for name, content in contents.items():
+            (data / f"{name}.{name}").write_bytes(content)
+            scp.write(f"{name} {data / name}.{name}\n")
+            text.write(f"{name} word\n")
+        encode(data / "talk.webm", np.sin(np.arange(32000) / 20).astype(np.float32) / 2)
+        scp.write(f"webm {data}/talk.webm\npipe cat a.wav |\nurl s3://bucket/a.wav\n")
+        text.write("webm word\npipe word\nurl word\n")
+    assert scp2jsonl(options(data, skip_bad=True)) == (4, 5)
+    (webm,) = [each for each in read_jsonl(data / "out.jsonl") if each.key == "webm"]
+    assert webm.speech_length == pytest.approx(200, abs=8)

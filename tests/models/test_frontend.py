@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from funasr_sap.errors import DataError
+from funasr_sap.inference import _load
+from funasr_sap.models.frontend import WhisperMel
+from funasr_sap.request import Request
+
+
+def test_what_whisper_cannot_hear_is_refused():
+    frontend = WhisperMel()
+    assert frontend(torch.randn(1, 16000 * 30), [16000 * 30])[0].shape[1] == 3002
+    with pytest.raises(DataError, match=r"audio of 300\.00 s; expected 30 s at most"):
+        frontend(torch.randn(1, 16000 * 300), [16000 * 300])
+    with pytest.raises(DataError, match=r"audio of 30\.01 s"):
+        frontend(torch.zeros(2, 16000 * 31), [16000, 16000 * 30 + 160])
+
+
+def test_too_long_audio_takes_no_other_with_it():
+    audio = {"long": torch.randn(16000 * 31), "short": torch.randn(16000)}
+    requests = [Request(key, samples, []) for key, samples in audio.items()]
+    waveforms, features, errors = _load(requests, WhisperMel())
+    assert list(waveforms) == [1] and [len(each) for each in features] == [102]
+    assert errors[0].startswith("long: audio of 31.00 s; expected 30 s at most")
