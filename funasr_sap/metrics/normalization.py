@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 from funasr_sap.errors import ConfigError
+from funasr_sap.extras import import_extra
 
 NORMALIZATIONS = {
     "none": "none: texts as they are",
@@ -47,9 +48,7 @@ def _english() -> Callable[[str], str]:
 
 
 def _chinese() -> Callable[[str], str]:
-    from wetext import Normalizer
-
-    normalizer = Normalizer(
+    normalizer = import_extra("wetext", "the normalisation of Chinese").Normalizer(
         lang="zh", operator="tn", traditional_to_simple=True, full_to_half=True, remove_puncts=True
     )
     return lambda text: normalizer.normalize(text).lower()
