@@ -152,7 +152,7 @@ def nano_hf(tokenizer, tmp_path_factory):
 def test_fun_asr_nano_of_transformers_has_its_logits(nano_hf, waveforms):
     folder, reference, model = nano_hf
     speech, lengths = features_of(folder / "sap2", waveforms)
-    logits, _ = plain_logits(model, speech, lengths)
+    logits, batch = plain_logits(model, speech, lengths)
     generated = greedy(model, speech, lengths)
     for row, length in enumerate(lengths):
         ids = reference_inputs(batch, row, reference.config.audio_token_id)
