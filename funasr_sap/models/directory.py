@@ -55,6 +55,7 @@ MODEL_KEYS = (
     "specaug",
     "specaug_conf",
     "task_weights",
+    "untrained_parts",
 )
 WEIGHTS = {"funasr": "model.pt", "hf": "model.safetensors"}
 NO_CTC = "ctc"  # null is a value here: no CTC head
@@ -150,6 +151,19 @@ def read_model_config(path: Path) -> dict:
     if not file.is_file():
         raise ConfigError(f"{path} holds no config.yaml; expected a model directory")
     return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def read_untrained_parts(path: Path) -> list[str]:
+    """Tell which parts of a model directory have learned nothing; older ones tell by a loss weight."""
+    config = read_model_config(path)
+    if config.get("untrained_parts") is not None:
+        return list(config["untrained_parts"])
+    return untrained_by_weight((config.get("model_conf") or {}).get("llm_weight", 1.0))
+
+
+def untrained_by_weight(llm_weight: float) -> list[str]:
+    """Tell it of a configuration that says nothing else."""
+    return [] if llm_weight else ["llm"]
 
 
 def build_model(path: Path, checkpoint: str = "model.pt", **changes):

@@ -37,6 +37,7 @@ from funasr_sap.models.builder import build, check_keys, check_model_keys
 from funasr_sap.models.causal_lm import CausalLM, exact_unless
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
 from funasr_sap.models.ctc_head import CTCHead
+from funasr_sap.models.directory import untrained_by_weight
 from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.language_model import LanguageModel
@@ -83,6 +84,8 @@ class SAP2(nn.Module):
         span_weight: weight of the span head's loss; 0 leaves it out.
         letter_weight: weight of the letter head's loss; 0 leaves it out.
         task_weights: relative frequency of each task in training.
+        untrained_parts: parts that no training has reached, which decoding refuses to use; None = those
+            whose loss is left out.
         ignore_init_mismatch: accept weights that do not fit: what is missing starts from scratch.
         **kwargs: SAP²-ASR's names, see ``SEED_KEYS``; what else FunASR's AutoModel hands to every model is
             not read, but unknown keys raise.
@@ -121,6 +124,7 @@ class SAP2(nn.Module):
         span_weight: float = 0.0,
         letter_weight: float = 0.0,
         task_weights: dict | None = None,
+        untrained_parts: list[str] | None = None,
         ignore_init_mismatch: bool = False,
         **kwargs,
     ):
@@ -128,6 +132,8 @@ class SAP2(nn.Module):
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
+        unlearned = untrained_by_weight(llm_weight) if untrained_parts is None else untrained_parts
+        self.untrained_parts = frozenset(unlearned)
         self.span_weight, self.letter_weight = span_weight, letter_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
         self._configure(retrieval_conf, prompt_conf, task_weights, ctc)

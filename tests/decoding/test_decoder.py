@@ -242,7 +242,7 @@ def test_where_all_is_refused_the_ctc_head_is_believed(taught, make_batch):
 
 def test_a_model_without_a_trained_llm_is_an_error(make_model, make_batch):
     model = make_model(model_conf={"ctc_weight": 1.0, "llm_weight": 0.0})
-    with pytest.raises(ConfigError, match="llm_weight is 0"):
+    with pytest.raises(ConfigError, match="this model's LLM was not trained"):
         recognise(model, make_batch([0]), [[]])
 
 
