@@ -18,6 +18,7 @@ from funasr_sap.models.decoding import DecodingOptions, decode
 from funasr_sap.models.guards import choose_guards
 from funasr_sap.request import Request
 
+logger = logging.getLogger(__name__)
 # What users may choose of decoding; the rest of ``DecodingOptions`` follows from the model.
 OPTIONS = tuple(
     field.name
@@ -38,6 +39,7 @@ def recognise(
     index_dir: str | None = None,
     bf16: bool = False,
     fp16: bool = False,
+    said: set | None = None,
     **kwargs,
 ) -> tuple[list[dict], dict]:
     """Recognise a batch.
@@ -53,6 +55,7 @@ def recognise(
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
         bf16: let the LLM multiply matrices in bf16; all else, its logits included, stays as it is.
         fp16: the same in fp16.
+        said: warnings that a call of several batches has given already; new ones are added.
         **kwargs: ``OPTIONS``, see ``decoding_options``; what else FunASR hands to every model is not read.
 
     Returns:
@@ -68,6 +71,10 @@ def recognise(
     started = time.perf_counter()
     waveforms, errors = _load(requests, frontend.fs)
     loaded = time.perf_counter()
+    seconds = {requests[place].key: len(each) / frontend.fs for place, each in waveforms.items()}
+    _warn_of_length(
+        model.max_seconds, seconds, bool(kwargs.get("vad_model")), set() if said is None else said
+    )
     results = [_result(request.key, error=errors.get(place)) for place, request in enumerate(requests)]
     if waveforms:
         speech, lengths = _features(waveforms.values(), frontend, next(model.parameters()).device)
@@ -79,13 +86,13 @@ def recognise(
             fields = dataclasses.asdict(hypothesis)
             fields["timestamp"] = _clip(hypothesis.timestamp, 1000 * len(waveforms[place]) // frontend.fs)
             results[place] = _result(requests[place].key, **fields)
-    seconds = sum(len(each) for each in waveforms.values()) / frontend.fs
-    meta = {"batch_data_time": max(seconds, 1e-3), "load_data": f"{loaded - started:.3f}"}
+    meta = {"batch_data_time": max(sum(seconds.values()), 1e-3), "load_data": f"{loaded - started:.3f}"}
     return results, meta
 
 
 # What users may give with their speech.
-CALL_KEYS = {*inspect.signature(recognise).parameters, *OPTIONS} - {"model", "data_in", "frontend", "kwargs"}
+CALL_KEYS = {*inspect.signature(recognise).parameters, *OPTIONS}
+CALL_KEYS -= {"model", "data_in", "frontend", "said", "kwargs"}
 
 
 def decoding_options(model, frontend, *, language=None, guards=None, **options) -> DecodingOptions:
@@ -111,7 +118,21 @@ def decoding_options(model, frontend, *, language=None, guards=None, **options) 
 
 @functools.cache
 def _warn_of_itn() -> None:
-    logging.warning("itn=True: this model writes the words that it was trained on; no digits, no punctuation")
+    logger.warning("itn=True: this model writes the words that it was trained on; no digits, no punctuation")
+
+
+def _warn_of_length(limit: float | None, seconds: dict[str, float], is_cut: bool, said: set) -> None:
+    """Say once a call that audio is longer than what the model was trained on: it loops and leaves out."""
+    key, longest = max(seconds.items(), key=lambda item: item[1], default=(None, 0))
+    if limit is None or longest <= limit or "length" in said:
+        return
+    said.add("length")
+    way = "cut it by AutoModel(..., vad_model='silero-vad')"
+    if is_cut:
+        way = (
+            f"cut it shorter, by vad_kwargs={{'max_single_segment_time': {limit * 1000:g}}} or merge_length_s"
+        )
+    logger.warning("%s: %.0f s of audio, and this model knows at most %g s; %s", key, longest, limit, way)
 
 
 def _as_requests(data_in, key, hotwords, hotword, fs) -> list[Request]:
@@ -134,7 +155,7 @@ def _load(requests, sample_rate) -> tuple[dict[int, torch.Tensor], dict[int, str
             waveforms[place] = load_audio(request.audio, sample_rate, request.sample_rate)
         except DataError as error:
             errors[place] = " ".join(f"{request.key}: {error}".split())  # a Kaldi file has it in a line
-            logging.error("%s", errors[place])
+            logger.error("%s", errors[place])
     return waveforms, errors
 
 
