@@ -52,6 +52,10 @@ class AutoModel(funasr.AutoModel):
         kwargs.setdefault("disable_update", True)
         kwargs.setdefault("ncpu", min(4, count_cpus()))
         vad_kwargs = dict(kwargs.get("vad_kwargs") or {})
+        for kind in HELPERS:
+            options = kind.replace("model", "kwargs")
+            if kwargs.get(options) and kwargs.get(kind) is None:
+                raise ConfigError(f"{options}: options of a {kind}, and none is given; give {kind}=, too")
         model = self._find_models(model, kwargs)
         # FunASR casts all weights; SAP² lets its LLM multiply in half precision, and keeps the rest exact.
         self.precision = {name: kwargs.pop(name) for name in HALF_PRECISION if kwargs.get(name)}
