@@ -132,6 +132,17 @@ def test_numbers_of_any_kind(model, wavs, hotwords):
     assert model.generate(wavs, cache={}, is_final=True, postprocess_hotwords=None) == model.generate(wavs)
 
 
+def test_a_threshold_is_compared_with_what_is_printed(embedded, speech_wavs):
+    """A keyword whose printed score is the threshold is kept."""
+    wavs, words = [each.source for each in speech_wavs], [list(each.keywords) for each in speech_wavs]
+    scores = [each["keyword_scores"] for each in embedded.generate(wavs, hotwords=words, rescore=False)]
+    printed = [(place, max(row)) for place, row in enumerate(scores) if row]
+    assert printed
+    for place, score in printed:
+        options = {"hotwords": words[place], "rescore": False, "threshold": score}
+        assert score in embedded.generate(wavs[place], **options)[0]["keyword_scores"]
+
+
 def test_a_model_knows_its_languages(embedded, wavs):
     from funasr_sap import AutoModel
 
