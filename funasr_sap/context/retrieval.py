@@ -25,6 +25,7 @@ from funasr_sap.errors import ConfigError
 POOL = 64
 # Of those, how many the span head judges in decoding, where a list has fewer than ``LONG`` keywords.
 JUDGED = 32
+DIGITS = 10_000  # confidences are printed with four
 # For the sounds of a transcript; fitted by benchmarks/first_pass.py, to English and Mandarin alike.
 BY_SOUND = Calibration(reward=1.5, bias=-0.93, score=1.06, pieces=1.29, goes_on=-1.50, share=1.06, size=-1.40)
 
@@ -178,7 +179,8 @@ def cut(evidence: Evidence, top: int, threshold: float, calibration: Calibration
     index, pieces, goes_on = (field.gather(1, best) for field in fields)
     features = evidence_features(evidence.found.choose(best), pieces.clamp(min=1), goes_on, odds)
     confidence = odds.sigmoid()
-    return Shortlist(index, (pieces > 0) & (confidence >= threshold), confidence, features)
+    enough = (confidence * DIGITS).round() >= round(threshold * DIGITS)  # as it is printed
+    return Shortlist(index, (pieces > 0) & enough, confidence, features)
 
 
 def evidence_features(

@@ -47,6 +47,8 @@ MODEL_KEYS = (
     "backbone",
     "hub",
     "ignore_init_mismatch",
+    "max_seconds",
+    "merge_length_s",
     "retrieval_conf",
     "guard_conf",
     "repair_conf",
@@ -96,11 +98,14 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
         copy_folder(Path(source) / "tokenizer", path / "tokenizer")
         if (Path(source) / "am.mvn").is_file():  # only some frontends have statistics
             copy_file(Path(source) / "am.mvn", path / "am.mvn")
+    files = dict(FILES)
+    if not (path / "am.mvn").is_file():
+        del files["frontend_conf"]
     with atomic_write(path / "config.yaml") as stream:
         yaml.safe_dump(model_config(config), stream, sort_keys=False, allow_unicode=True)
     with atomic_write(path / "configuration.json") as stream:
         json.dump(
-            {"framework": "pytorch", "task": "auto-speech-recognition", "file_path_metas": FILES},
+            {"framework": "pytorch", "task": "auto-speech-recognition", "file_path_metas": files},
             stream,
             indent=2,
         )

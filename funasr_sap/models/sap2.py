@@ -77,6 +77,7 @@ class SAP2(nn.Module):
         repair_conf: which keywords are written where the LLM did not; see ``Repair``.
         rescoring_conf: how the transcripts that an utterance may get are weighed; see ``Rescoring``.
         prompt_conf: ``language``, used where none is asked for; the others: ``PromptTemplate``.
+        max_seconds: of speech that it was trained on, longer audio is warned of; None where it is not known.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.
         ctc_weight: weight of the CTC loss; 0 leaves it out.
@@ -117,6 +118,7 @@ class SAP2(nn.Module):
         repair_conf: dict | None = None,
         rescoring_conf: dict | None = None,
         prompt_conf: dict | None = None,
+        max_seconds: float | None = None,
         specaug: str | None = None,
         specaug_conf: dict | None = None,
         ctc_weight: float = 0.0,
@@ -131,6 +133,7 @@ class SAP2(nn.Module):
         super().__init__()
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
+        self.max_seconds = max_seconds
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
         unlearned = untrained_by_weight(llm_weight) if untrained_parts is None else untrained_parts
         self.untrained_parts = frozenset(unlearned)
@@ -177,15 +180,18 @@ class SAP2(nn.Module):
         """Read the sections that build no part."""
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
-        check_keys("prompt_conf", prompt_conf, {"language", "style", "itn", "name_language"})
+        check_keys("prompt_conf", prompt_conf, {"language", "languages", "style", "itn", "name_language"})
         self.added_ids = add_tags(self.tokenizer, prompt_conf.get("style", "sap2"))
-        style = {key: prompt_conf[key] for key in ("style", "itn", "name_language") if key in prompt_conf}
-        self.prompts = PromptTemplate(self.tokenizer, **style)
+        self.language = prompt_conf.pop("language", "en")
+        self.prompts = PromptTemplate(self.tokenizer, **prompt_conf)
+        if "languages" in prompt_conf:
+            self.prompts.language_code(self.language)
         self.top = retrieval_conf.get("top", 5)
+        if not isinstance(self.top, int) or self.top < 1:
+            raise ConfigError(f"retrieval_conf.top: expected a whole number above 0, got {self.top!r}")
         self.threshold = check_threshold(retrieval_conf.get("threshold", 0.2))
         fitted = {} if ctc else dataclasses.asdict(BY_SOUND)
         self.calibration = build("calibration", Calibration, retrieval_conf.get("calibration"), **fitted)
-        self.language = prompt_conf.get("language", "en")
         self.task_weights = dict(task_weights or {"transcribe": 1.0})
         check_keys("task_weights", self.task_weights, TASKS)
         if not any(weight > 0 for weight in self.task_weights.values()):
