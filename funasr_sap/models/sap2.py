@@ -19,6 +19,7 @@ from torch import nn
 
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.hearing import Hearing
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import PromptBatch, PromptTemplate
@@ -40,7 +41,7 @@ from funasr_sap.models.builder import build, check_keys, check_model_keys
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
 from funasr_sap.models.first_pass import first_transcripts, on_device
 from funasr_sap.models.guards import Guards
-from funasr_sap.models.letters import spell_pieces
+from funasr_sap.models.letters import spell_pieces, word_scores
 from funasr_sap.models.losses import ctc_loss, letter_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.parts import parameter_table
@@ -126,6 +127,7 @@ class SAP2(nn.Module):
         **kwargs,
     ):
         super().__init__()
+        self._hearing = None
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
@@ -192,9 +194,18 @@ class SAP2(nn.Module):
         self.repair = build("repair_conf", Repair, repair_conf)
         self.rescoring = build("rescoring_conf", Rescoring, rescoring_conf)
 
+    @property
+    def hearing(self) -> Hearing:
+        """What the CTC head has learned to hear; found when it is first needed."""
+        if self._hearing is None:
+            self._hearing = Hearing.of_head(self.tokenizer, self.ctc.ctc_lo.weight, BLANK)
+        return self._hearing
+
     def train(self, mode: bool = True):
         """Switch to training; frozen parts stay in evaluation mode."""
         super().train(mode)
+        if mode:
+            self._hearing = None
         for name in self.frozen:
             getattr(self, name).eval()
         return self
@@ -205,6 +216,7 @@ class SAP2(nn.Module):
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """Load a checkpoint: what it leaves to the backbone stays."""
+        self._hearing = None
         whole = whole_state(self, state_dict)
         found = super().load_state_dict(whole, strict=False, assign=assign)
         needed = set(saved_names(self).values())
@@ -296,6 +308,10 @@ class SAP2(nn.Module):
         if self.ctc is None:
             texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
             return weigh_by_sound(texts, lists, **options)
+        if not self.training:  # while it learns, what it has learned says nothing
+            lists = [each.heard_by(self.hearing) for each in lists]
+        if not any(each.num_heard for each in lists):
+            return None
         log_probs = speech.log_probs.detach()
         evidence = weigh_lists(log_probs, speech.frame_mask, lists, self.word_start, blank=BLANK, **options)
         if self.span_head is None:
@@ -304,7 +320,13 @@ class SAP2(nn.Module):
             evidence = evidence.best(judged, options["reward"])
         with self._exact(speech.frames.device):
             span = self.span_head(speech, self.ctc.ctc_lo.weight, self.spelling, evidence)
-        return dataclasses.replace(evidence, span=span)
+        evidence = dataclasses.replace(evidence, span=span)
+        if evidence.short.any():
+            mask = torch.arange(evidence.ids.shape[2], device=span.device) < evidence.pieces[..., None]
+            whole = word_scores(speech.letters, speech.frame_mask, self.spelling, evidence.ids, mask)
+            whole = torch.where(evidence.short & mask.any(2), whole, 0.0)
+            evidence = dataclasses.replace(evidence, whole=whole)
+        return evidence
 
     @torch.no_grad()
     def retrieve(
