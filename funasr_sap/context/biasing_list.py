@@ -26,6 +26,7 @@ CHINESE = re.compile("[\u3400-\u9fff]")
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
 KEYWORDS_KEPT = 1 << 18  # cleaned and spelt: many lists share most of their keywords
 NAMED = 5  # keywords that a warning names
+_unheard_before = set()  # keywords that a warning has named, or counted
 LONG = 2_048  # keywords of a list that is worth keeping, and sharing between utterances
 
 
@@ -166,20 +167,24 @@ class BiasingList:
             packed[place] = pack(spell(self.words[place]))
         unheard = [self.words[place] for place in places if not packed[place]]
         if unheard:
-            _warn_of_unheard(tuple(unheard[:NAMED]), len(unheard), len(self))
+            _warn_of_unheard(unheard, len(self))
         return BiasingList.restore(words=self.words, ids=Spellings.join(packed))
 
 
-@functools.lru_cache(maxsize=64)  # the same list is often offered again
-def _warn_of_unheard(first: tuple[str, ...], number: int, total: int) -> None:
-    named = ", ".join(f"{word:.40}" for word in first) + (", ..." if number > len(first) else "")
-    logger.warning(
-        "hotwords: %d of %d left out, with no sound that this model knows: %s; write words as they are spoken "
-        "(numbers as words), in a script that the model was trained on",
-        number,
-        total,
-        named,
-    )
+def _warn_of_unheard(words: Sequence[str], number: int) -> None:
+    """Name those of ``number`` keywords that are never heard, each once: lists often share them."""
+    new = [word for word in words if word not in _unheard_before]
+    if len(_unheard_before) > KEYWORDS_KEPT:
+        _unheard_before.clear()
+    _unheard_before.update(new)
+    if new:
+        logger.warning(
+            "hotwords: %d of %d left out, with no sound that this model knows: %s; write words as they are "
+            "spoken, in a script that the model was trained on",
+            len(words),
+            number,
+            ", ".join(f"{word:.40}" for word in new[:NAMED]) + (", ..." if len(new) > NAMED else ""),
+        )
 
 
 @functools.lru_cache(maxsize=4)

@@ -167,7 +167,7 @@ def weigh_lists(
     ids = [[each.ids[place] for place in row] for each, row in zip(lists, places, strict=True)]
     ids, piece_mask = pad_ids(ids, log_probs.device)
     index = pad_sequence([torch.as_tensor(row, dtype=torch.long) for row in places], batch_first=True)
-    size = torch.tensor([[each.num_heard] for each in lists])
+    size = torch.tensor([[len(each)] for each in lists])
     found, pieces = align_keywords(log_probs, frame_mask, ids, piece_mask, blank), piece_mask.sum(-1)
     goes_on = _cut_short(log_probs, frame_mask, word_start, blank).gather(1, found.end)
     share = log_share(_worth(found, pieces, reward), _overlaps(found.start, found.end))

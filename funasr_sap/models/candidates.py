@@ -1,6 +1,7 @@
 """Candidates: the transcripts that an utterance may get, and the choice among them."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 
 from funasr_sap.context.biasing_list import encode_keyword
@@ -98,7 +99,8 @@ def likelihoods(model, speech: Speech, row: int) -> Callable | None:
     log_probs = speech.log_probs[row, : int(speech.frame_mask[row].sum())]
 
     def spelt(words):
-        return [piece for word in words for piece in encode_keyword(model.tokenizer, word)]
+        spellings = (model.hearing.spell(word) or encode_keyword(model.tokenizer, word) for word in words)
+        return [*itertools.chain.from_iterable(spellings)]
 
     return lambda texts: log_likelihoods(log_probs, [spelt(words) for words in texts], BLANK)
 
