@@ -17,16 +17,17 @@ from collections.abc import Sequence
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-# Letters to sounds: the first rule that fits is taken. Upper case: CH, SH, TH, J as in "judge", NG.
+# Letters to sounds, None for as they are; the first rule that fits is taken. Upper case: CH, SH, TH, J as in
+# "judge", NG.
 RULES = [
     *(("^(?:kn|gn|pn)", "n"), ("^wr", "r"), ("^ps", "s"), ("^x", "z"), ("^wh", "w"), ("^y", "y")),
     *(("tch|ch", "C"), ("sch|sh", "S"), ("[tsc]i(?=[ao])", "S"), ("ph", "f"), ("th", "T"), ("gh(?=t|$)", "")),
     *(("ck|cq", "k"), ("sc(?=[eiy])", "s"), ("dge|dj", "J"), ("ng(?![eiy])", "G"), ("n(?=k)", "G")),
     *(("qu", "kw"), ("q", "k"), ("x", "ks"), ("c(?=[eiy])", "s"), ("c", "k"), ("g(?=[eiy])|j", "J")),
     *(("(?<=[^aeiou])e$", ""), ("ee|ea|ie|y", "i"), ("oo|ou|ew|ue|eu", "u"), ("ai|ay|ei|ey|ae", "e")),
-    *(("oa|ow|oe|au|aw", "o"), (r"([a-z])", r"\1")),
+    *(("oa|ow|oe|au|aw", "o"), ("[a-z]", None)),
 ]
-RULES = [(re.compile(letters), sound) for letters, sound in RULES]
+LETTERS = re.compile("|".join(f"({letters})" for letters, _ in RULES))
 ENGLISH = list("aeioubpfvwmndtszSCJTkgGhlry")
 INITIALS = [*"bpmfdtnlgkhjqxrzcs", "zh", "ch", "sh"]
 FINALS = [
@@ -140,11 +141,9 @@ def _own_sound(char: str) -> str:
 
 def _read_english(word: str) -> str:
     sounds = []
-    place = 0
-    while place < len(word):
-        found, sound = next((f, s) for rule, s in RULES if (f := rule.match(word, place)))
-        sounds.append(found.expand(sound))
-        place = found.end()
+    for found in LETTERS.finditer(word):
+        sound = RULES[found.lastindex - 1][1]
+        sounds.append(found[0] if sound is None else sound)
     return re.sub(r"(.)\1", r"\1", "".join(sounds))
 
 
