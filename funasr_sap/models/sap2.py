@@ -16,6 +16,7 @@ from torch import nn
 
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.hearing import Hearing
 from funasr_sap.context.keyword import found_keywords
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.context.prompt_table import TASKS
@@ -36,12 +37,12 @@ from funasr_sap.models import construction
 from funasr_sap.models.builder import build, check_keys, check_model_keys
 from funasr_sap.models.causal_lm import CausalLM, exact_unless
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
-from funasr_sap.models.ctc_head import CTCHead
+from funasr_sap.models.ctc_head import BLANK, CTCHead
 from funasr_sap.models.directory import untrained_by_weight
 from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.language_model import LanguageModel
-from funasr_sap.models.letters import spell_pieces
+from funasr_sap.models.letters import spell_pieces, word_scores
 from funasr_sap.models.losses import ctc_loss, letter_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.parts import parameter_table
@@ -131,6 +132,7 @@ class SAP2(nn.Module):
         **kwargs,
     ):
         super().__init__()
+        self._hearing = None
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
         self.max_seconds = max_seconds
@@ -203,9 +205,18 @@ class SAP2(nn.Module):
         self.repair = build("repair_conf", Repair, repair_conf)
         self.rescoring = build("rescoring_conf", Rescoring, rescoring_conf)
 
+    @property
+    def hearing(self) -> Hearing:
+        """What the CTC head has learned to hear; found when it is first needed."""
+        if self._hearing is None:
+            self._hearing = Hearing.of_head(self.tokenizer, self.ctc.ctc_lo.weight, BLANK)
+        return self._hearing
+
     def train(self, mode: bool = True):
         """Switch to training; frozen parts stay in evaluation mode."""
         super().train(mode)
+        if mode:
+            self._hearing = None
         for name in self.frozen:
             getattr(self, name).eval()
         return self
@@ -216,6 +227,7 @@ class SAP2(nn.Module):
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """Load a checkpoint: what it leaves to the backbone stays."""
+        self._hearing = None
         whole = whole_state(self, state_dict)
         found = super().load_state_dict(whole, strict=False, assign=assign)
         needed = set(saved_names(self).values())
@@ -253,7 +265,8 @@ class SAP2(nn.Module):
     @property
     def ctc_head(self) -> CTCHead:
         """The alphabet of the CTC head: here the LLM's tokenizer, of which id 0 is the blank."""
-        return CTCHead(self.tokenizer)
+        knows = self.ctc is not None and not self.training
+        return CTCHead(self.tokenizer, BLANK, self.hearing if knows else None)
 
     def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> Encoded:
         """Run encoder, CTC head and letter head.
@@ -313,6 +326,10 @@ class SAP2(nn.Module):
         options = {"pool": pool, "reward": self.calibration.reward if reward is None else reward}
         if self.ctc is None:
             return weigh_by_sound(transcripts, lists, **options)
+        if not self.training:  # while it learns, what it has learned says nothing
+            lists = [each.heard_by(self.hearing) for each in lists]
+        if not any(each.num_heard for each in lists):
+            return None
         log_probs, blank = encoded.log_probs.detach(), self.ctc_head.blank
         evidence = weigh_lists(log_probs, encoded.frame_mask, lists, self.word_start, blank=blank, **options)
         if self.span_head is None:
@@ -321,7 +338,13 @@ class SAP2(nn.Module):
             evidence = evidence.best(judged, options["reward"])
         with exact_unless(self.training, encoded.frames.device):
             span = self.span_head(encoded, self.ctc.ctc_lo.weight, self.spelling, evidence, blank)
-        return dataclasses.replace(evidence, span=span)
+        evidence = dataclasses.replace(evidence, span=span)
+        if evidence.short.any():
+            mask = torch.arange(evidence.ids.shape[2], device=span.device) < evidence.pieces[..., None]
+            whole = word_scores(encoded.letters, encoded.frame_mask, self.spelling, evidence.ids, mask)
+            whole = torch.where(evidence.short & mask.any(2), whole, 0.0)
+            evidence = dataclasses.replace(evidence, whole=whole)
+        return evidence
 
     @torch.no_grad()
     def retrieve(

@@ -1,9 +1,6 @@
 import copy
-<<<<<<< HEAD:tests/decoding/test_decoder.py
-from types import SimpleNamespace
-=======
 import dataclasses
->>>>>>> h-loading:tests/models/test_decoding.py
+from types import SimpleNamespace
 
 import pytest
 import torch
