@@ -17,6 +17,8 @@ setup(
     packages=find_packages(include=["funasr_sap", "funasr_sap.*"]),
     package_data={
         "funasr_sap": [
+            "conf/*.yaml",
+            "conf/deepspeed/*.json",
             "context/*.yaml",
             "metrics/*.html",
             "pretrained/*/*",

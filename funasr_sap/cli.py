@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from funasr_sap.commands import is_command, list_commands, run_command
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS
 from funasr_sap.results import write_results
@@ -56,10 +57,12 @@ The names are FunASR's; ++key=value and key=value work too. FunASR's own program
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; errors are one sentence and exit status 1."""
     argv = sys.argv[1:] if argv is None else argv
+    if is_command(argv):
+        run_command(argv)
     ours = [argument for argument in argv if OVERRIDE.fullmatch(argument)]
     called = any(a.startswith("+") for a in ours) or (ours and not any(a.startswith("-") for a in argv))
     if not argv or argv[0] in HELP_FLAGS or (called and not set(HELP_FLAGS).isdisjoint(argv)):
-        sys.stdout.write(HELP)
+        sys.stdout.write(f"{HELP}\n{list_commands()}")
         sys.exit(0)
     if called:
         run(lambda: recognise_overrides(argv))

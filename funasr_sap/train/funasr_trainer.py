@@ -109,7 +109,7 @@ def is_too_long(record: object, limits: dict[str, int]) -> bool:
     if not isinstance(record, dict) or not all(isinstance(record.get(k), str) for k in ("source", "target")):
         raise ValueError(
             f"expected an object with source and target, got {json.dumps(record, ensure_ascii=False):.60}; "
-            "tools/convert.py --from jsonl --to funasr makes them from ChatML"
+            "funasr-sap convert --from jsonl --to funasr makes them from ChatML"
         )
     source, target = record.get("source_len", 1), record.get("target_len", 0)
     return (
