@@ -28,7 +28,7 @@ def find_configuration(path: str | os.PathLike) -> Path:
         return Path(path)
     name = os.fspath(path).removeprefix("conf/")
     for candidate in (FOLDER / name, FOLDER / f"{name}{SUFFIX}"):
-        if candidate.is_file() and candidate.is_relative_to(FOLDER):
+        if candidate.is_file():
             return candidate
     raise ConfigError(
         f"no such configuration: {path}; expected a file, or one of {', '.join(list_configurations())}"

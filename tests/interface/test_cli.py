@@ -216,3 +216,11 @@ def test_upstream_calls_reach_funasrs_own_program(arguments, message, call):
     status, stdout, stderr = call(*arguments)
     assert (status, stdout) == (2, "")
     assert stderr.startswith("usage: funasr [-h]") and message in stderr
+
+
+def test_transcribe_is_the_form_with_overrides(call, model_dir, wavs):
+    arguments = (f"+input={wavs[0]}", "+hotwords=[chlorophyll]", f"+model={model_dir}", "+ncpu=1")
+    status, stdout, _ = call("transcribe", *arguments)
+    assert (status, stdout) == (0, call(*arguments)[1]) and stdout.startswith('{"key": ')
+    status, stdout, _ = call("transcribe", f"+input={wavs[0]}")  # by the embedded model
+    assert status == 0 and stdout.count("\n") == 1
