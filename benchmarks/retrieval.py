@@ -88,7 +88,7 @@ def measure(sap2, heard, words, size, num_baseline, encoder_ms):
 def _query(sap2, each, offered):
     """Retrieve: the 20 most probable keywords, and CPU milliseconds."""
     started = time.thread_time()
-    found = sap2.retrieve(each.speech, [offered], top=TOP, threshold=0.0)
+    found = sap2.retrieve(each.encoded, [offered], top=TOP, threshold=0.0)
     return [offered.words[place] for place in found.index[0]], 1e3 * (time.thread_time() - started)
 
 
@@ -100,13 +100,13 @@ def _align_all(sap2, heard, lists):
             padded = {id(offered): pad_ids([offered.ids])}
         pieces, mask = padded[id(offered)]
         started = time.thread_time()
-        score = align_keywords(each.speech.log_probs, each.speech.frame_mask, pieces, mask).score[0]
+        score = align_keywords(each.encoded.log_probs, each.encoded.frame_mask, pieces, mask).score[0]
         lengths = mask[0].sum(1)
         best = (score / lengths).topk(min(TOP, len(offered))).indices
         results.append(([offered.words[place] for place in best], 1e3 * (time.thread_time() - started)))
         if len(offered) > POOL:
             worth = score + sap2.calibration.reward * lengths
-            speech = each.speech.log_probs[0], each.speech.frame_mask[0]
+            speech = each.encoded.log_probs[0], each.encoded.frame_mask[0]
             found = offered.index.search(*speech, POOL, sap2.calibration.reward)
             torch.testing.assert_close(worth[found], worth.topk(POOL).values)  # it has lost nothing
     return results
@@ -114,7 +114,7 @@ def _align_all(sap2, heard, lists):
 
 def _fuzzy(sap2, each, offered):
     """Search the greedy transcript for the 20 most similar keywords."""
-    path = each.speech.log_probs[0].argmax(-1).unique_consecutive()
+    path = each.encoded.log_probs[0].argmax(-1).unique_consecutive()
     text = sap2.tokenizer.decode(path[path != 0].tolist(), skip_special_tokens=True)
     found = rapidfuzz.process.extract(text, offered.words, scorer=rapidfuzz.fuzz.partial_ratio, limit=TOP)
     return [word for word, *_ in found]

@@ -7,7 +7,7 @@ convert data start at once.
 
 import wrapt
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 @wrapt.when_imported("funasr")

@@ -5,6 +5,7 @@ import functools
 import inspect
 import logging
 import time
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -12,12 +13,18 @@ from torch.nn.utils.rnn import pad_sequence
 from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.list_cache import prepare_list
+from funasr_sap.decoding.decoder import decode
+from funasr_sap.decoding.options import DecodingOptions
+from funasr_sap.decoding.result import Result
 from funasr_sap.errors import DataError
 from funasr_sap.hotwords import assign_hotwords, read_hotwords
-from funasr_sap.models.decoding import DecodingOptions, decode
+from funasr_sap.models.encoders import subsampling
 from funasr_sap.models.guards import choose_guards
 from funasr_sap.request import Request
 from funasr_sap.text.hotwords import split_dollars
+
+if TYPE_CHECKING:
+    from funasr_sap.models.sap2 import SAP2
 
 # What users may choose of decoding; the rest of ``DecodingOptions`` follows from the model.
 OPTIONS = tuple(
@@ -28,7 +35,7 @@ OPTIONS = tuple(
 
 
 def recognise(
-    model,
+    model: "SAP2",
     data_in: list,
     /,  # FunASR hands a "model" of its own over, the name, in kwargs
     key: list[str] | None = None,
@@ -45,7 +52,7 @@ def recognise(
     """Recognise a batch.
 
     Args:
-        model: a ``SAP2``.
+        model: the model.
         data_in: ``Request`` objects, or what ``load_audio`` takes.
         key: utterance ids of what is not a ``Request``.
         frontend: FunASR's frontend.
@@ -59,9 +66,8 @@ def recognise(
         **kwargs: ``OPTIONS``, see ``decoding_options``; what else FunASR hands to every model is not read.
 
     Returns:
-        results: {"key", "text", "keywords", "keyword_scores", "timestamp"} for each input, in order, and
-            "guards" where a first transcript was not believed; one that cannot be read has
-            {"key", "text": "", ..., "error": sentence}.
+        results: for each input, in order, what ``Result.to_funasr`` gives; one that cannot be read has an
+            empty text and an "error", a sentence.
         meta: seconds of speech and of work, for FunASR's progress bar.
     """
     if kwargs.get("itn") and not model.prompts.asks_for_itn:
@@ -71,31 +77,30 @@ def recognise(
     started = time.perf_counter()
     waveforms, features, errors = _load(requests, frontend)
     loaded = time.perf_counter()
-    results = [_result(request.key, error=errors.get(place)) for place, request in enumerate(requests)]
+    results = [Result(request.key, error=errors.get(place)) for place, request in enumerate(requests)]
     if waveforms:
         speech, lengths = _pad(features, next(model.parameters()).device)
         lists = _biasing_lists([requests[place] for place in waveforms], model.tokenizer, index_dir)
         half = torch.float16 if fp16 else torch.bfloat16
         with torch.autocast(speech.device.type, half, enabled=bool(bf16 or fp16)):
-            hypotheses = decode(model, speech, lengths, lists, options)
-        for place, hypothesis in zip(waveforms, hypotheses, strict=True):
-            fields = dataclasses.asdict(hypothesis)
-            fields["timestamp"] = _clip(hypothesis.timestamp, 1000 * len(waveforms[place]) // frontend.fs)
-            results[place] = _result(requests[place].key, **fields)
+            decoded = decode(model, speech, lengths, lists, options)
+        for place, result in zip(waveforms, decoded, strict=True):
+            heard = result.clip(1000 * len(waveforms[place]) // frontend.fs / 1000)
+            results[place] = dataclasses.replace(heard, key=requests[place].key)
     seconds = sum(len(each) for each in waveforms.values()) / frontend.fs
     meta = {"batch_data_time": max(seconds, 1e-3), "load_data": f"{loaded - started:.3f}"}
-    return results, meta
+    return [result.to_funasr() for result in results], meta
 
 
 # What users may give with their speech.
 CALL_KEYS = {*inspect.signature(recognise).parameters, *OPTIONS} - {"model", "data_in", "frontend", "kwargs"}
 
 
-def decoding_options(model, frontend, *, language=None, guards=None, **options) -> DecodingOptions:
+def decoding_options(model: "SAP2", frontend, *, language=None, guards=None, **options) -> DecodingOptions:
     """Complete the user's options by the model's own.
 
     Args:
-        model: a ``SAP2``.
+        model: the model.
         frontend: FunASR's frontend.
         language: "en", "zh", or None / "auto" for the model's own; where the prompt can name it (style
             fun_asr_nano), it then does, and more languages are known, by code or by FunASR's name.
@@ -107,7 +112,7 @@ def decoding_options(model, frontend, *, language=None, guards=None, **options) 
         language=model.prompts.language_code(language) if is_named else model.language,
         name_language=is_named or None,
         guards=choose_guards(model.guards, guards),
-        frame_ms=frontend.frame_shift * frontend.lfr_n,
+        frame_ms=frontend.frame_shift * frontend.lfr_n * subsampling(model.audio_encoder),
         **{name: value for name, value in options.items() if value is not None},
     )
 
@@ -147,25 +152,8 @@ def _pad(features, device):
     return pad_sequence(features, batch_first=True).to(device), lengths.to(device)
 
 
-def _clip(timestamp, end: int) -> list[list[int]]:
-    """Keep times inside the audio: the last frame may reach a little beyond it."""
-    return [[min(time, end) for time in word] for word in timestamp]
-
-
 def _biasing_lists(requests, tokenizer, index_dir) -> list[BiasingList]:
     """Tokenise each biasing list once, however many utterances share it."""
     built = {id(request.hotwords): request.hotwords for request in requests}
     built = {place: prepare_list(words, tokenizer, index_dir) for place, words in built.items()}
     return [built[id(request.hotwords)] for request in requests]
-
-
-def _result(key, text="", keywords=(), keyword_scores=(), timestamp=(), guards=(), error=None) -> dict:
-    result = {
-        "key": key,
-        "text": text,
-        "keywords": list(keywords),
-        "keyword_scores": list(keyword_scores),
-        "timestamp": list(timestamp),
-    }
-    optional = {"guards": list(guards), "error": error}
-    return result | {name: value for name, value in optional.items() if value}

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Sourced by recipes and tests: sets $PYTHON to an interpreter that has funasr_sap and what it needs.
+# Sourced by recipes and tests: sets $PYTHON to an interpreter that has funasr_sap, and what both need.
 # Uses the active environment where funasr_sap is installed there, else makes .venv in the checkout.
 
 sap_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # A checkout under the current directory is no installation, so the test runs elsewhere.
 has_funasr_sap() {
-  (cd / && "$1" -c 'import funasr, funasr_sap, pytest') >/dev/null 2>&1
+  (cd / && "$1" -c 'import funasr, funasr_sap, pytest, espeakng_loader, wordfreq') >/dev/null 2>&1
 }
 
 if [ -n "${sap_python:-}" ]; then # a script that started this one has looked already

@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,9 +18,12 @@ from funasr_sap.context.retrieval import Evidence
 from funasr_sap.data.biasing import draw_biasing_list, longest_phrase
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
-from funasr_sap.models.first_pass import first_transcripts
-from funasr_sap.models.speech import Speech
+from funasr_sap.models.encoded import Encoded
+from funasr_sap.models.language_model import Prompt
 from funasr_sap.text.words import phrase_key, phrases
+
+if TYPE_CHECKING:
+    from funasr_sap.models.sap2 import SAP2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,22 +31,24 @@ class Heard:
     """What is heard in an utterance, and what is said in it.
 
     Attributes:
-        speech: what evidence is collected from: a ``Speech``, or the first transcript, of one utterance.
+        encoded: one utterance; None where its first transcript is all that is known.
         text: the transcript.
         keywords: the keywords that are spoken.
+        transcript: the first transcript, for a model without a CTC head.
     """
 
-    speech: Speech | list[str]
+    encoded: Encoded | None
     text: str
     keywords: list[str]
+    transcript: str | None = None
 
 
 @torch.no_grad()
-def listen(model, frontend, data_dir: str | Path) -> Iterator[Heard]:
+def listen(model: "SAP2", frontend, data_dir: str | Path) -> Iterator[Heard]:
     """Encode the utterances of a Kaldi directory with ``wav.scp``, ``text`` and ``keywords``.
 
     Args:
-        model: a ``SAP2``; without a CTC head, it transcribes.
+        model: without a CTC head, it transcribes.
         frontend: its FunASR frontend.
         data_dir: the directory.
 
@@ -57,17 +63,20 @@ def listen(model, frontend, data_dir: str | Path) -> Iterator[Heard]:
             raise DataError(f"{folder}: {utt_id} is in wav.scp; expected it in text and keywords as well")
         waveform = load_audio(path, frontend.fs)
         features, lengths = frontend(waveform[None], [len(waveform)])
-        speech = model.encode(features.to(device), lengths.to(device))
+        encoded = model.encode(features.to(device), lengths.to(device))
+        transcript = None
         if model.ctc is None:
-            speech = dataclasses.replace(speech, transcripts=first_transcripts(model, speech))
-        yield Heard(speech, texts[utt_id], keywords[utt_id])
+            llm, prompt = model.language_model, Prompt("transcribe", model.language)
+            (answer,) = llm.generate(llm.attend(encoded), [prompt], [len(waveform) / frontend.fs])
+            transcript = answer.text
+        yield Heard(encoded, texts[utt_id], keywords[utt_id], transcript)
 
 
 @torch.no_grad()
 def collect_evidence(
     heard: Sequence[Heard],
     tokenizer,
-    weigh: Callable[[Speech | list[str], list[BiasingList]], Evidence],
+    weigh: Callable[[Encoded, list[BiasingList], list[str]], Evidence],
     words: Sequence[str],
     num: int,
     seed: int = 0,
@@ -91,7 +100,7 @@ def collect_evidence(
     columns = {name: [] for name in (*Calibration.SIGNS, "utterance")}
     spoken = []
     for place, (each, biasing_list) in enumerate(zip(heard, lists, strict=True)):
-        found = weigh(each.speech, [biasing_list])
+        found = weigh(each.encoded, [biasing_list], [each.transcript])
         for name, column in {**found.columns(), "utterance": torch.tensor(place)}.items():
             columns[name].append(column.expand(found.index.shape).flatten().cpu().numpy())
         true = {*map(phrase_key, each.keywords), *phrases([each.text], longest)}

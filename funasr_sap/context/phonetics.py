@@ -16,6 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from funasr_sap.extras import import_extra
+
 # Letters to sounds: the first rule that fits is taken. Upper case: CH, SH, TH, J as in "judge", NG.
 RULES = [
     *(("^(?:kn|gn|pn)", "n"), ("^wr", "r"), ("^ps", "s"), ("^x", "z"), ("^wh", "w"), ("^y", "y")),
@@ -97,8 +99,8 @@ def _read_english(word: str) -> str:
 
 
 def _read_chinese(character: str) -> list[str]:
-    from pypinyin import Style, pinyin  # loads its dictionary
-
+    pypinyin = import_extra("pypinyin", "a Chinese keyword without a CTC head")  # loads its dictionary
+    pinyin, Style = pypinyin.pinyin, pypinyin.Style  # noqa: N806  (a class)
     initial, final = (
         pinyin(character, style=style, strict=False, errors="ignore", v_to_u=False)
         for style in (Style.INITIALS, Style.FINALS)

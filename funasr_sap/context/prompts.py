@@ -60,20 +60,26 @@ class PromptTemplate:
             raise ConfigError(f"the tokenizer lacks the special tokens {missing}; add them before training")
         self.end_id = known[self.table["end"]]
         self.itn, self.name_language = itn, name_language
-        self._frames = {}
+        self._frames, self._variants = {}, {}
 
     def asking(self, itn: bool | None = None, name_language: bool | None = None) -> "PromptTemplate":
-        """Return the same prompts for one call that asks otherwise; None asks as these do.
+        """Return the same prompts for one that asks otherwise; None asks as these do.
 
         Args:
             itn: ask for written forms.
             name_language: name the language.
         """
-        other = copy.copy(self)
-        other._frames = {}
-        other.itn = self.itn if itn is None else itn
-        other.name_language = self.name_language if name_language is None else name_language
-        return other
+        wanted = (
+            self.itn if itn is None else itn,
+            self.name_language if name_language is None else name_language,
+        )
+        if wanted == (self.itn, self.name_language):
+            return self
+        if wanted not in self._variants:
+            other = copy.copy(self)
+            other._frames, (other.itn, other.name_language) = {}, wanted
+            self._variants[wanted] = other
+        return self._variants[wanted]
 
     @property
     def asks_for_itn(self) -> bool:

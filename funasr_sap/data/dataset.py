@@ -18,6 +18,7 @@ from funasr_sap.data.scp2jsonl import speech_length
 from funasr_sap.data.spelling import respell_in_text
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.models.builder import check_keys
+from funasr_sap.text.blank import is_blank, warn_of_blank
 from funasr_sap.text.words import phrase_key, phrases, split_words
 
 # What is left out for its length: speech in frames of 10 ms, transcripts in tokens.
@@ -33,6 +34,8 @@ FUNASR_KEYS = frozenset(
 )
 FRAME_SHIFT_MS = 10  # of ``speech_length``
 STAND_IN_SECONDS = 1.0  # of silence, where nothing of a batch can be read
+
+logger = logging.getLogger(__name__)
 
 
 @tables.register("dataset_classes", "SAP2Dataset")
@@ -56,11 +59,13 @@ class SAP2Dataset(torch.utils.data.Dataset):
         cache_features: keep features in memory (fp16) after they were computed once.
         seed: of the draws.
         max_bad: how many unreadable utterances an epoch may pass over; the trainer counts them.
+        keep_empty: train on transcripts that say nothing, too: clips without speech, so that the model learns
+            to be silent. Else they are left out, and counted; validation keeps them.
         **conf: keys of FunASR's dataloader and samplers, and its limits of lengths.
 
     Raises:
-        DataError: for bad lines, utterances without a transcript (an empty one is a transcript), and limits
-            that leave none.
+        DataError: for bad lines, utterances without a transcript, a file without utterances, and one of which
+            none is left.
         ConfigError: for unknown keys, and for data split into slices.
     """
 
@@ -79,6 +84,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         cache_features: bool = False,
         seed: int = 0,
         max_bad: int = 0,
+        keep_empty: bool = False,
         **conf,
     ):
         check_keys("dataset_conf", conf, FUNASR_KEYS)
@@ -91,18 +97,46 @@ class SAP2Dataset(torch.utils.data.Dataset):
         self.respell = respell if is_training else 0.0
         self.seed, self.epoch, self.max_bad = seed, 0, max_bad
         self.utterances = read_jsonl(path)
+        self.lengths = {}  # of what the file gives no length for
         silent = [f"{each.key}: no transcript" for each in self.utterances if each.text is None]
         if silent:
             raise DataError.from_lines(f"cannot train on {path}", silent)
+        if not self.utterances:
+            raise DataError(f"{path} holds no utterance; expected a JSONL line for each")
+        if is_training and not keep_empty:
+            self._leave_out_blank(path)
+        self._leave_out_instants(path)
         words = read_words(distractors) if distractors else []
         words = sorted({*words, *(word for each in self.utterances for word in each.keywords or ())})
         # Whole, it is one object for all: tokenised and indexed once. FunASR's trainer would copy a list.
         self.pool = UserList(words)
         self.pool_keys = {phrase_key(word) for word in self.pool}
         self.longest_phrase = longest_phrase(self.pool)
-        self.lengths = {}  # of what the file gives no length for
         self.cache = {} if cache_features else None
         self._leave_out(path, {name: conf[name] for name in LENGTH_KEYS if name in conf})
+
+    def _leave_out_blank(self, path: str) -> None:
+        """Leave out what has speech and no words: of a hole in its data, a model learns to say nothing."""
+        blank = [each.key for each in self.utterances if is_blank(each.text)]
+        keep = "++dataset_conf.keep_empty=true trains on them, as clips without speech"
+        if len(blank) == len(self.utterances):
+            raise DataError(f"{path}: all {len(blank)} transcripts are empty, nothing is left; {keep}")
+        warn_of_blank(path, blank, f"they are left out; {keep}")
+        self.utterances = [each for each in self.utterances if not is_blank(each.text)]
+
+    def _leave_out_instants(self, path: str) -> None:
+        """Leave out what is too short for a single frame, where the file says so and the audio agrees."""
+        empty = {index for index, each in enumerate(self.utterances) if each.speech_length == 0}
+        empty = {index for index in empty if self.get_source_len(index) == 0}
+        self.lengths = {}  # by the places of before
+        if not empty:
+            return
+        first = self.utterances[min(empty)].key
+        what = f"{path}: left out {len(empty)} utterance(s) shorter than 25 ms, the first is {first}"
+        if len(empty) == len(self.utterances):
+            raise DataError(f"{what}; nothing is left")
+        logger.warning("%s", what)
+        self.utterances = [each for index, each in enumerate(self.utterances) if index not in empty]
 
     def _leave_out(self, path: str, limits: dict[str, int]) -> None:
         """Leave out what is too short or too long, and say how many these are, which FunASR does not."""
@@ -125,7 +159,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         if not kept:
             raise DataError(what)
         if len(kept) < total:
-            logging.warning("%s", what)
+            logger.warning("%s", what)
         self.utterances, self.lengths = kept, {}
 
     def __len__(self) -> int:
@@ -141,7 +175,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         What cannot be read has a length of 1 where ``max_bad`` allows it: reading it will count it.
         """
         utterance = self.utterances[index]
-        if utterance.speech_length is not None:
+        if utterance.speech_length:  # 0 is what some tools write where they do not know
             return utterance.speech_length
         if index not in self.lengths:
             try:

@@ -13,7 +13,8 @@ from funasr_sap.data.processes import ordered_map
 from funasr_sap.data.rows import FIELDS, Row, read_rows
 from funasr_sap.data.split import NAMES, parse_ratio, split
 from funasr_sap.errors import ConfigError, DataError
-from funasr_sap.text.hotwords import COMMAS, split_words
+from funasr_sap.text.blank import is_blank, warn_of_blank
+from funasr_sap.text.hotwords import COMMAS, split_hotwords
 
 LISTS = ("hotwords", "keywords")
 
@@ -126,9 +127,8 @@ def read_entries(
             problems.append(f"{row.place}: the id {entry.utterance.key!r} is in {first.place} already")
     if problems:
         raise DataError.from_lines(f"cannot use {path}", problems)
-    silent = [entry.utterance.key for entry in entries.values() if not entry.utterance.text]
-    if silent:
-        logger.warning("%d utterances have an empty transcript, the first is %s", len(silent), silent[0])
+    blank = [entry.utterance.key for entry in entries.values() if is_blank(entry.utterance.text)]
+    warn_of_blank(path, blank, "they are written all the same, training leaves them out")
     return _find_audio(list(entries.values()), audio_dir, lenient) if audio_dir else list(entries.values())
 
 
@@ -211,7 +211,7 @@ def _words(value: object) -> tuple[str, ...] | None:
     """Read a list of words, or text with ``$`` or commas between them."""
     if value is None:
         return None
-    words = value if isinstance(value, list | tuple) else split_words(str(value), f"${COMMAS}")
+    words = value if isinstance(value, list | tuple) else split_hotwords(str(value), f"${COMMAS}")
     if not all(isinstance(word, str) for word in words):
         raise ValueError(f"got the words {value!r:.80}, expected text")
     return tuple(word.strip() for word in words if word.strip())

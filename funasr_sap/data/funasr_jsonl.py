@@ -13,11 +13,11 @@ from funasr_sap.data.audio_header import AudioHeader, read_header
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.kaldi import read_kaldi
 from funasr_sap.data.processes import ordered_map
-from funasr_sap.data.scp2jsonl import check_partners, report_unreadable
+from funasr_sap.data.scp2jsonl import check_partners, report_blank, report_unreadable
 from funasr_sap.errors import ConfigError
 from funasr_sap.tool import option
 
-AUDIO = "source"
+AUDIO, TEXT = "source", "target"
 SAMPLE_RATE = 16000  # Hz, what FunASR resamples to
 
 
@@ -34,6 +34,7 @@ class FunASRJsonlOptions:
     skip_bad: bool = option(
         "leave out unreadable audio files, name and count them, instead of failing", False
     )
+    keep_empty: bool = option("false leaves out utterances whose transcript says nothing", True)
 
 
 def scp2funasr_jsonl(options: FunASRJsonlOptions) -> tuple[int, int]:
@@ -43,10 +44,11 @@ def scp2funasr_jsonl(options: FunASRJsonlOptions) -> tuple[int, int]:
         How many utterances were written, and how many were left out for their audio.
 
     Raises:
-        DataError: ids without a partner in another file, unreadable audio files (all of them in one error).
+        DataError: ids without a partner in another file, unreadable audio files (all of them in one error),
+            transcripts that all say nothing, where these are left out.
         ConfigError: files and data types that do not go together.
     """
-    types = list(options.data_type_list or (AUDIO, "target"))
+    types = list(options.data_type_list or (AUDIO, TEXT))
     files = list(options.scp_file_list)
     if len(types) != len(files) or len(set(types)) != len(types) or AUDIO not in types:
         raise ConfigError(
@@ -61,7 +63,10 @@ def scp2funasr_jsonl(options: FunASRJsonlOptions) -> tuple[int, int]:
     check_partners(dict(zip(files, tables, strict=True)))
     columns = dict(zip(types, tables, strict=True))
     wavs = columns[AUDIO]
-    ids, bad = list(tables[0]), []
+    left_out = set()
+    if TEXT in columns:
+        left_out = report_blank(files[types.index(TEXT)], columns[TEXT], options.keep_empty)
+    ids, bad = [utt_id for utt_id in tables[0] if utt_id not in left_out], []
     lengths = ordered_map(_measure, [wavs[utt_id] for utt_id in ids], options.jobs, "audio headers")
     with atomic_write(options.jsonl_file_out) as stream:
         for utt_id, length in zip(ids, lengths, strict=True):

@@ -14,7 +14,7 @@ import orjson
 
 from funasr_sap.data.files import atomic_write
 from funasr_sap.errors import DataError
-from funasr_sap.text.hotwords import split_words
+from funasr_sap.text.hotwords import split_hotwords
 
 FilePath = str | os.PathLike
 Value = TypeVar("Value")
@@ -204,7 +204,7 @@ def _parse_biasing_value(value: str) -> list[str]:
         return parse_words(parse_json(value))
     if "\t" in value:
         raise ValueError("a tab among the words; expected 'id word$word' or 'id [\"word\", \"word\"]'")
-    return split_words(value, "$", BLANKS)
+    return split_hotwords(value, "$", BLANKS)
 
 
 def _biasing_value(words: Sequence[str]) -> str:

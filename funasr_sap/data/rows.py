@@ -19,6 +19,7 @@ from funasr_sap.data.audio_index import audio_stem
 from funasr_sap.data.jsonl import parse_record
 from funasr_sap.data.kaldi import iter_lines, parse_json
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.extras import import_extra
 
 # What fields are called in data sets of various makers; the first that a row has is taken.
 FIELDS = {
@@ -116,8 +117,7 @@ def _csv(path: Path, problems: list[str]) -> Iterator[Row]:
 def _excel(path: Path, sheet: str | None, problems: list[str]) -> Iterator[Row]:
     import zipfile
 
-    import openpyxl  # takes a third of a second to import, and few calls need it
-
+    openpyxl = import_extra("openpyxl", f"to read {path}")  # takes a third of a second to import
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError) as error:

@@ -15,7 +15,7 @@ from funasr_sap.data.chat import CONTEXT_END, CONTEXT_START
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.kaldi import check_id
 from funasr_sap.data.utterance import Utterance
-from funasr_sap.text.hotwords import COMMAS, split_words
+from funasr_sap.text.hotwords import COMMAS, split_hotwords
 
 SEPARATOR, NONE = ", ", "none"
 # What must be known of an utterance, besides its audio, to write the line of a task.
@@ -31,7 +31,7 @@ _JOINT_ANSWER = re.compile(
 
 def split_keywords(text: str) -> tuple[str, ...]:
     """Part keywords at their commas, English or Chinese ones; blanks around keywords and empty ones go."""
-    return tuple(split_words(text, COMMAS))
+    return tuple(split_hotwords(text, COMMAS))
 
 
 def split_kept(answer: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from funasr_sap.data.jsonl import Utterance, write_jsonl
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.processes import ordered_map
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.text.blank import is_blank, warn_of_blank
 from funasr_sap.text.words import split_words
 from funasr_sap.tool import option
 
@@ -51,6 +52,7 @@ class Scp2JsonlOptions:
     skip_bad: bool = option(
         "leave out unreadable audio files, name and count them, instead of failing", False
     )
+    keep_empty: bool = option("false leaves out utterances whose transcript says nothing", True)
 
 
 def scp2jsonl(options: Scp2JsonlOptions, tokenize: Tokenize | None = None) -> tuple[int, int]:
@@ -64,14 +66,18 @@ def scp2jsonl(options: Scp2JsonlOptions, tokenize: Tokenize | None = None) -> tu
         How many utterances were written, and how many were left out for their audio.
 
     Raises:
-        DataError: ids without a partner in another file, unreadable audio files (all of them in one error).
+        DataError: ids without a partner in another file, unreadable audio files (all of them in one error),
+            transcripts that all say nothing, where these are left out.
         ConfigError: a tokenizer that is no directory, or less than one job.
     """
     tokenize = tokenize or (load_tokenizer(options.tokenizer) if options.tokenizer else split_words)
     jobs = options.max_workers if options.jobs is None else options.jobs
     wavs = read_kaldi(options.scp_file)
     columns = _read_columns(options, wavs)
+    left_out = report_blank(options.transcript_file, columns["text"], options.keep_empty)
+    wavs = {utt_id: path for utt_id, path in wavs.items() if utt_id not in left_out}
     bad: list[str] = []
+    too_short: list[str] = []
 
     def utterances() -> Iterator[Utterance]:
         items = [(path, columns["text"][utt_id]) for utt_id, path in wavs.items()]
@@ -81,12 +87,20 @@ def scp2jsonl(options: Scp2JsonlOptions, tokenize: Tokenize | None = None) -> tu
                 bad.append(f"{utt_id} ({path}): {measured}")
                 continue
             frames, tokens = measured
+            if not frames:
+                too_short.append(utt_id)
             row = {name: column[utt_id] for name, column in columns.items()}
             yield Utterance(utt_id, path, speech_length=frames, text_length=tokens, **row)
         # Here, inside the atomic write, so that a failure leaves an old JSONL file as it was.
         report_unreadable(bad, options.scp_file, len(wavs), options.skip_bad)
 
-    return write_jsonl(options.jsonl_file, utterances()), len(bad)
+    written = write_jsonl(options.jsonl_file, utterances())
+    if too_short:
+        logger.warning(
+            "%s: %d utterance(s) are shorter than %d ms, which nothing can be recognised in, the first is %s",
+            *(options.scp_file, len(too_short), FRAME_LENGTH_MS, too_short[0]),
+        )
+    return written, len(bad)
 
 
 def speech_length(path: str) -> int:
@@ -175,6 +189,22 @@ def report_unreadable(bad: Sequence[str], scp_file: str, total: int, skip: bool)
         raise DataError.from_lines(f"unreadable audio in {scp_file} (skip_bad=true leaves it out)", bad)
     for line in bad:
         logger.warning("left out %s", line)
+
+
+def report_blank(text_file: str, texts: Mapping[str, str], keep: bool) -> set[str]:
+    """Say which transcripts say nothing; return the ids to leave out: these, or none where they are kept.
+
+    Raises:
+        DataError: where nothing else is left.
+    """
+    blank = [utt_id for utt_id, text in texts.items() if is_blank(text)]
+    if keep:
+        warn_of_blank(text_file, blank, "they are written all the same; ++keep_empty=false leaves them out")
+        return set()
+    if len(blank) == len(texts):
+        raise DataError(f"{text_file}: all {len(texts)} transcripts are empty; expected some with words")
+    warn_of_blank(text_file, blank, "they are left out, as ++keep_empty=false asks for")
+    return set(blank)
 
 
 def _measure(tokenize: Tokenize, item: tuple[str, str]) -> tuple[int, int] | str:

@@ -45,6 +45,6 @@ def make_batches(durations: Sequence[float | None], batch_size: int, batch_secon
 def _duration(source: object) -> float | None:
     try:
         header = read_header(source)
-    except (ValueError, AttributeError):  # decoding says what is wrong with it
+        return header.samples / header.rate
+    except Exception:  # one odd file must not stop the others; decoding it says what is wrong
         return None
-    return header.samples / header.rate

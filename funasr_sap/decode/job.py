@@ -13,7 +13,7 @@ from tqdm import tqdm
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.decode.batches import make_batches, read_durations
 from funasr_sap.decode.devices import choose_devices, share_threads
-from funasr_sap.decode.fingerprint import fingerprint_file, fingerprint_model
+from funasr_sap.decode.fingerprint import fingerprint_file, fingerprint_model, versions
 from funasr_sap.decode.partial import PartialResults
 from funasr_sap.decode.workers import decode_batches
 from funasr_sap.errors import ConfigError
@@ -21,6 +21,8 @@ from funasr_sap.inputs import is_single, read_requests
 from funasr_sap.results import RESULTS_FOLDER, write_errors, write_results, write_transcripts
 
 PARTIAL = "partial.jsonl"
+# Options that change how soon results come, and no result: a run may go on with others.
+WITHOUT_EFFECT = frozenset({"index_dir", "speculate"})
 
 
 def build_recogniser(device: str, threads: int, **settings):
@@ -135,8 +137,9 @@ class DecodingJob:
             "scp_file": fingerprint_file(self.scp_file),
             "biasing_list": self.biasing_list and fingerprint_file(self.biasing_list),
             "vad_model": self.vad_model and fingerprint_model(self.vad_model),
+            "versions": versions(),
         }
-        return made_with | self.options
+        return made_with | {name: value for name, value in self.options.items() if name not in WITHOUT_EFFECT}
 
     def _decode(self, requests, devices, partial) -> tuple[dict[str, dict], float, float]:
         """Decode what is not finished: the failures by id, seconds of speech, seconds it took."""

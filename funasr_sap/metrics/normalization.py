@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 
 from funasr_sap.errors import ConfigError
+from funasr_sap.extras import import_extra
 from funasr_sap.text.words import space_han
 
 NORMALIZATIONS = {
@@ -45,9 +46,7 @@ def _english() -> Callable[[str], str]:
 
 
 def _chinese() -> Callable[[str], str]:
-    from wetext import Normalizer
-
-    normalizer = Normalizer(
+    normalizer = import_extra("wetext", "the normalisation of Chinese").Normalizer(
         lang="zh", operator="tn", traditional_to_simple=True, full_to_half=True, remove_puncts=True
     )
     return lambda text: normalizer.normalize(text).lower()

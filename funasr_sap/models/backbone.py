@@ -57,7 +57,7 @@ def _describe_qwen2_audio(path: Path) -> dict:
         "audio_adaptor": "LinearProjection",
         "audio_adaptor_conf": {},
         **_llm(config.text_config),
-        **_whisper_frontend(config.audio_config, subsampling=4),
+        **_whisper_frontend(config.audio_config),
     }
 
 
@@ -103,13 +103,13 @@ def _describe_whisper(path: Path) -> dict:
     return {
         "audio_encoder": "WhisperEncoder",
         "audio_encoder_conf": fields,
-        **_whisper_frontend(config, subsampling=2),
+        **_whisper_frontend(config),
     }
 
 
-def _whisper_frontend(config: PretrainedConfig, subsampling: int) -> dict:
+def _whisper_frontend(config: PretrainedConfig) -> dict:
     seconds = config.max_source_positions // 50  # positions of 20 ms
-    conf = {"n_mels": config.num_mel_bins, "chunk_length": seconds, "subsampling": subsampling}
+    conf = {"n_mels": config.num_mel_bins, "chunk_length": seconds}
     return {"frontend": "WhisperMel", "frontend_conf": {"fs": 16000, **conf}}
 
 

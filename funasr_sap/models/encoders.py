@@ -21,6 +21,13 @@ def transformers_fields(model_type: str) -> list[str]:
     return list(AutoConfig.for_model(model_type).to_dict())
 
 
+def subsampling(encoder: nn.Module) -> int:
+    """Tell how many feature frames make an encoder frame; FunASR's convolutional encoders say it, too."""
+    if hasattr(encoder, "subsampling"):
+        return encoder.subsampling
+    return getattr(getattr(encoder, "embed", None), "subsampling_rate", 1)
+
+
 @tables.register("encoder_classes", "WhisperEncoder")
 class WhisperEncoder(nn.Module):
     """The encoder of Whisper, a frame each 20 ms, and of the models that grew out of it.
@@ -38,6 +45,11 @@ class WhisperEncoder(nn.Module):
 
     model_type = "whisper"
     pool = 1  # frames averaged into one
+
+    @property
+    def subsampling(self) -> int:
+        """Feature frames an encoder frame."""
+        return 2 * self.pool  # the second convolution halves the frame rate
 
     def __init__(self, input_size: int | None = None, pad: bool = True, mask_padding: bool = False, **conf):
         super().__init__()

@@ -16,15 +16,17 @@ class WhisperMel(torch.nn.Module):
         fs: Hz; Whisper's is 16,000.
         n_mels: mel bands.
         chunk_length: seconds that the encoder hears at most; longer audio is an error.
-        subsampling: feature frames an encoder frame, for word times.
+        subsampling: not read: the encoder tells it; older configurations have it.
     """
 
     frame_shift = 10  # ms
+    lfr_n = 1  # FunASR's name for the frames that make one
 
-    def __init__(self, fs: int = 16000, n_mels: int = 80, chunk_length: int = 30, subsampling: int = 2):
+    def __init__(
+        self, fs: int = 16000, n_mels: int = 80, chunk_length: int = 30, subsampling: int | None = None
+    ):
         super().__init__()
         self.fs, self.n_mels = fs, n_mels
-        self.lfr_n = subsampling  # FunASR's name for the frames that make one
         self.extractor = WhisperFeatureExtractor(
             feature_size=n_mels, sampling_rate=fs, hop_length=HOP, chunk_length=chunk_length
         )

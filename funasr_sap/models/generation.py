@@ -9,13 +9,18 @@ Symbols:
     B   utterances of a batch   S   tokens read at a time   D   LLM width
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numba
 import numpy as np
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from funasr_sap.models.speech import Context, Speech
+if TYPE_CHECKING:
+    from funasr_sap.models.causal_lm import CausalLM
 
 ROWS = 16  # prompts that the LLM reads at a time: longer batches take more memory, and no less time
 COUNT_SLOTS = {"gpt_neo", "mpt"}  # architectures that measure distances in the cache, refused tokens included
@@ -24,43 +29,55 @@ AHEAD = 6  # tokens of a draft that are read at a time once one was wrong: more 
 
 @torch.no_grad()
 def write_answers(
-    model,
-    tasks: list[str],
-    speech: Speech,
-    context: Context | None,
+    llm: PreTrainedModel,
+    embeddings: torch.Tensor,
+    mask: torch.Tensor,
     limits: list[int],
-    language: str | None = None,
+    end: int,
     temperature: float = 0.0,
 ) -> list[list[int]]:
     """Let the LLM write token by token.
 
     Args:
-        model: a ``SAP2``.
-        tasks: B tasks.
-        speech: B utterances.
-        context: their keywords; None for none.
+        llm: the model.
+        embeddings: (B, S, D) of the prompts, padded on the left.
+        mask: (B, S) bool.
         limits: tokens that each answer may have.
-        language: of the prompts; None for the model's own.
-        temperature: 0 takes the likeliest token; above, tokens are drawn, in each call the same.
+        end: the token that ends an answer.
+        temperature: 0 takes the likeliest token; above, tokens are drawn, of each utterance always the same.
 
     Returns:
         B answers, token ids, 0 behind the end where others are longer.
     """
-    batch = model.prompt_batch(tasks, speech, context, language=language)
-    sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
-    with torch.random.fork_rng(enabled=bool(temperature)):
-        if temperature:
-            torch.manual_seed(0)
-        ids = model.llm.generate(
-            inputs_embeds=model.embed_prompt(batch, speech, context),
-            attention_mask=batch.mask.long(),
-            max_new_tokens=max(limits),
-            eos_token_id=model.prompts.end_id,
-            pad_token_id=0,
-            **sampling,
-        )
+    ids = llm.generate(
+        inputs_embeds=embeddings,
+        attention_mask=mask.long(),
+        max_new_tokens=max(limits),
+        eos_token_id=end,
+        pad_token_id=0,
+        do_sample=False,
+        logits_processor=LogitsProcessorList([_Drawing(len(mask), temperature)] if temperature else []),
+    )
     # Each has its own limit, so that an utterance's answer does not depend on what it is batched with.
     return [answer[:limit] for answer, limit in zip(ids.tolist(), limits, strict=True)]
+
+
+class _Drawing(LogitsProcessor):
+    """Draws tokens by adding Gumbel noise to the logits, of each row its own: a batch draws as its rows do.
+
+    Args:
+        rows: B.
+        temperature: above 0.
+    """
+
+    def __init__(self, rows: int, temperature: float):
+        self.temperature = temperature
+        self.generators = [torch.Generator().manual_seed(0) for _ in range(rows)]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Add noise to (B, V) logits."""
+        noise = [torch.empty(scores.shape[1]).exponential_(generator=each) for each in self.generators]
+        return scores / self.temperature - torch.stack(noise).log().to(scores)
 
 
 def can_read_drafts(llm) -> bool:
@@ -73,42 +90,36 @@ def can_read_drafts(llm) -> bool:
 
 @torch.no_grad()
 def read_drafts(
-    model,
-    tasks: list[str],
-    speech: Speech,
-    context: Context | None,
+    model: CausalLM,
+    embeddings: torch.Tensor,
+    mask: torch.Tensor,
     drafts: list[list[int]],
     limits: list[int],
-    language: str | None = None,
 ) -> list[list[int]]:
     """Let the LLM read drafts of its answers, and write where it disagrees.
 
     Args:
-        model: a ``SAP2`` whose LLM can read drafts.
-        tasks: B tasks.
-        speech: B utterances.
-        context: their keywords; None for none.
-        drafts: B guesses, token ids; the nearer to the answer, the faster.
+        model: one whose LLM can read drafts.
+        embeddings: (B, S, D) of the prompts with their drafts behind them, padded on the left.
+        mask: (B, S) bool.
+        drafts: B guesses, token ids, none longer than its limit; the nearer to the answer, the faster.
         limits: tokens that each answer may have.
-        language: of the prompts; None for the model's own.
 
     Returns:
         B answers, token ids: but for rounding, the likeliest ones of ``write_answers``.
     """
-    drafts = [draft[:limit] for draft, limit in zip(drafts, limits, strict=True)]
-    batch = model.prompt_batch(tasks, speech, context, drafts, language)
-    embeddings, lengths = model.embed_prompt(batch, speech, context), batch.mask.sum(1).tolist()
-    order, answers = sorted(range(len(tasks)), key=lengths.__getitem__), {}
+    lengths = mask.sum(1).tolist()
+    order, answers = sorted(range(len(drafts)), key=lengths.__getitem__), {}
     for first in range(0, len(order), ROWS):  # prompts of like length: padding costs as much as tokens
         rows = order[first : first + ROWS]
         size = max(lengths[row] for row in rows)
-        prompts = embeddings[rows, -size:], batch.mask[rows, -size:]
+        prompts = embeddings[rows, -size:], mask[rows, -size:]
         found = _read_drafts(model, *prompts, [drafts[row] for row in rows], [limits[row] for row in rows])
         answers.update(zip(rows, found, strict=True))
     return [answers[row][:limit] for row, limit in enumerate(limits)]
 
 
-def _read_drafts(model, embeddings, mask, drafts, limits) -> list[list[int]]:
+def _read_drafts(model: CausalLM, embeddings, mask, drafts, limits) -> list[list[int]]:
     """Read prompts with their drafts, (B, S, D) embeddings and (B, S) mask; then go on as they should."""
     reader, end = _Reader(model.llm), model.prompts.end_id
     written = reader.read(embeddings, mask, 1 + max(map(len, drafts)))

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from funasr_sap.context.alignment import align_keywords
-from funasr_sap.models.speech import BLANK
 
+BLANK = 0
 LETTERS = " abcdefghijklmnopqrstuvwxyz'"  # a space on both sides of each word; symbol 0 is the blank
 SYMBOLS = {letter: place for place, letter in enumerate(LETTERS, start=1)}
 PER_FRAME = 2  # a frame is 60 ms: fast speech has more letters than frames

@@ -1,45 +1,57 @@
 """The losses of training: CTC over pieces and over letters, cross-entropy over answers and over keywords."""
 
+from __future__ import annotations
+
 import random
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from funasr_sap.context.biasing_list import BiasingList, encode_text
+from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.keyword import Keyword
 from funasr_sap.context.prompts import IGNORE
-from funasr_sap.context.retrieval import Evidence, Shortlist
-from funasr_sap.models.answers import read_answers
-from funasr_sap.models.letters import spell, step_mask
-from funasr_sap.models.speech import BLANK, Speech
+from funasr_sap.context.retrieval import Evidence
+from funasr_sap.models.ctc_head import CTCHead
+from funasr_sap.models.encoded import Encoded
+from funasr_sap.models.language_model import Draft, Prompt
+from funasr_sap.models.letters import BLANK, spell, step_mask
 from funasr_sap.text.words import has, keyword_key
 
+if TYPE_CHECKING:
+    from funasr_sap.models.sap2 import SAP2
 
-def ctc_loss(model, speech: Speech, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
+
+def ctc_loss(
+    head: CTCHead, encoded: Encoded, texts: list[str], weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Compute the CTC loss a token, averaged over the batch.
 
     Args:
-        model: a ``SAP2`` with a CTC head.
-        speech: B utterances.
+        head: the alphabet of the CTC head.
+        encoded: B utterances.
         texts: B transcripts.
         weights: (B,) how much each utterance counts; None = all alike.
     """
-    targets = [encode_text(model.tokenizer, text) for text in texts]
-    return _mean(_ctc_losses(speech.log_probs, speech.frame_mask, targets), weights)
+    targets = [head.spell(text) for text in texts]
+    return _mean(_ctc_losses(encoded.log_probs, encoded.frame_mask, targets, head.blank), weights)
 
 
-def letter_loss(speech: Speech, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
+def letter_loss(encoded: Encoded, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
     """Compute the letter head's CTC loss a letter, averaged over the batch.
 
     Args:
-        speech: B utterances, with the posteriors of their letters.
+        encoded: B utterances, with the posteriors of their letters.
         texts: B transcripts.
         weights: (B,) how much each utterance counts; None = all alike.
     """
     targets = [spell(text) for text in texts]
-    return _mean(_ctc_losses(speech.letters, step_mask(speech.frame_mask), targets), weights)
+    return _mean(_ctc_losses(encoded.letters, step_mask(encoded.frame_mask), targets, BLANK), weights)
 
 
-def _ctc_losses(log_probs, mask, targets: list[list[int]]) -> torch.Tensor:
+def _ctc_losses(
+    log_probs: torch.Tensor, mask: torch.Tensor, targets: list[list[int]], blank: int
+) -> torch.Tensor:
     """Compute the CTC loss a symbol of each utterance: (B,)."""
     lengths = torch.tensor([len(target) for target in targets], device=log_probs.device)
     losses = nn.functional.ctc_loss(
@@ -47,7 +59,7 @@ def _ctc_losses(log_probs, mask, targets: list[list[int]]) -> torch.Tensor:
         torch.tensor([symbol for target in targets for symbol in target], dtype=torch.long).to(lengths),
         mask.sum(1),
         lengths,
-        blank=BLANK,
+        blank=blank,
         reduction="none",
         zero_infinity=True,
     )
@@ -60,22 +72,20 @@ def _mean(losses: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
 
 
 def llm_loss(
-    model,
-    speech: Speech,
+    model: SAP2,
+    encoded: Encoded,
     texts: list[str],
-    lists: list[BiasingList],
-    shortlist: Shortlist | None,
+    found: list[list[Keyword]],
     keywords: list[list[str]],
     seeds: list[int] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute the LLM's cross-entropy over answers, a task drawn for each utterance.
 
     Args:
-        model: a ``SAP2``.
-        speech: B utterances.
+        model: the model.
+        encoded: B utterances.
         texts: B transcripts.
-        lists: B lists of keywords offered.
-        shortlist: what retrieval kept of them; None where all are empty.
+        found: B lists of keywords that retrieval found.
         keywords: B lists of those that are spoken.
         seeds: B seeds of what is drawn; without them training draws anew each time.
 
@@ -84,28 +94,28 @@ def llm_loss(
     """
     drawn = [random if model.training else random.Random(0)] * len(texts)
     rngs = drawn if seeds is None else [random.Random(seed) for seed in seeds]
-    columns = _shuffled_columns(shortlist, rngs)
+    offered = _shuffled(found, rngs)
     names, weights = list(model.task_weights), list(model.task_weights.values())
     tasks = [rng.choices(names, weights)[0] for rng in rngs]
-    tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, columns, strict=True)]
-    columns = [[] if task == "transcribe" else wanted for task, wanted in zip(tasks, columns, strict=True)]
-    context = None
-    if any(columns):
-        context = model.embed_context(speech, lists, shortlist, columns, model.language)
+    tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, offered, strict=True)]
+    prompts = [
+        Prompt(task, model.language, () if task == "transcribe" else tuple(wanted))
+        for task, wanted in zip(tasks, offered, strict=True)
+    ]
     answers = []
-    for row, task in enumerate(tasks):
-        offered = [lists[row].words[shortlist.index[row, column]] for column in columns[row]]
-        spoken = {keyword_key(word) for word in keywords[row]}
-        kept = [word for word in offered if keyword_key(word) in spoken]
-        answers.append(model.prompts.answer_ids(task, model.language, texts[row], kept))
-    logits, labels = read_answers(model, tasks, speech, context, answers)
+    for prompt, text, words in zip(prompts, texts, keywords, strict=True):
+        spoken = {keyword_key(word) for word in words}
+        kept = [each.text for each in prompt.keywords if keyword_key(each.text) in spoken]
+        answers.append(Draft(text, tuple(kept)))
+    memory = model.language_model.attend(encoded)
+    logits, labels = model.language_model.logits(memory, prompts, answers)
     loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE)
     right = (logits.argmax(-1) == labels)[labels != IGNORE]
     return loss, right.float().mean(), (labels != IGNORE).sum(1)
 
 
 def span_loss(
-    model,
+    model: SAP2,
     evidence: Evidence | None,
     lists: list[BiasingList],
     spoken: list[list[str]],
@@ -132,11 +142,9 @@ def span_loss(
     return _mean((losses * found).sum(1) / found.sum(1).clamp(min=1), weights)
 
 
-def _shuffled_columns(shortlist: Shortlist | None, rngs: list) -> list[list[int]]:
+def _shuffled(found: list[list[Keyword]], rngs: list) -> list[list[Keyword]]:
     """Order each utterance's kept keywords at random, so that the LLM reads the evidence, not the place."""
-    if shortlist is None:
-        return [[] for _ in rngs]
-    columns = [row.nonzero().flatten().tolist() for row in shortlist.mask]
-    for row, rng in zip(columns, rngs, strict=True):
-        rng.shuffle(row)
-    return columns
+    kept = [[each for each in keywords if each.is_kept] for keywords in found]
+    for keywords, rng in zip(kept, rngs, strict=True):
+        rng.shuffle(keywords)
+    return kept

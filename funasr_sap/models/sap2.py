@@ -1,14 +1,11 @@
 """SAP²: LLM-based speech recognition with a pruned, speech-pooled context (arXiv:2511.11139).
 
 Symbols:
-    B   utterances of a batch   T   encoder frames   Ta  audio embeddings   Tc  context tokens
-    N   keywords of a list      K   keywords kept    S   prompt tokens      V   vocabulary   D  LLM width
+    B   utterances of a batch   T   encoder frames   N   keywords of a list   V   vocabulary
 
-Masks are bool, True = valid. The CTC head shares the LLM's vocabulary, its blank is id 0.
+Masks are bool, True = valid.
 """
 
-import contextlib
-import copy
 import dataclasses
 import logging
 from collections.abc import Sequence
@@ -19,9 +16,10 @@ from torch import nn
 
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.keyword import found_keywords
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.context.prompt_table import TASKS
-from funasr_sap.context.prompts import PromptBatch, PromptTemplate
+from funasr_sap.context.prompts import PromptTemplate
 from funasr_sap.context.retrieval import (
     BY_SOUND,
     JUDGED,
@@ -35,11 +33,13 @@ from funasr_sap.context.retrieval import (
 )
 from funasr_sap.errors import ConfigError
 from funasr_sap.models import construction
-from funasr_sap.models.adapting import adapt, truncate
 from funasr_sap.models.builder import build, check_keys, check_model_keys
+from funasr_sap.models.causal_lm import CausalLM, exact_unless
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
-from funasr_sap.models.first_pass import first_transcripts, on_device
+from funasr_sap.models.ctc_head import CTCHead
+from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.guards import Guards
+from funasr_sap.models.language_model import LanguageModel
 from funasr_sap.models.letters import spell_pieces
 from funasr_sap.models.losses import ctc_loss, letter_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
@@ -47,7 +47,6 @@ from funasr_sap.models.parts import parameter_table
 from funasr_sap.models.repair import Repair
 from funasr_sap.models.rescoring import Rescoring
 from funasr_sap.models.seed_keys import SEED_KEYS, translate
-from funasr_sap.models.speech import BLANK, Context, Speech
 
 
 @tables.register("model_classes", "SAP2")
@@ -223,8 +222,29 @@ class SAP2(nn.Module):
         """
         report_of(self, loaded_keys, self.init_param).settle("init_param", self.ignore_init_mismatch)
 
-    def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> Speech:
-        """Run encoder, CTC head, letter head and adaptor.
+    @property
+    def language_model(self) -> LanguageModel:
+        """The LLM with what is its own: adaptor, pooling, evidence, prompts."""
+        return CausalLM(
+            self.llm,
+            self.tokenizer,
+            self.prompts,
+            self.audio_adaptor,
+            self.context_pooling,
+            self.evidence,
+            self.new_tokens,
+            self.low_frame_rate,
+            self.ctc_head.blank,
+            self.training,
+        )
+
+    @property
+    def ctc_head(self) -> CTCHead:
+        """The alphabet of the CTC head: here the LLM's tokenizer, of which id 0 is the blank."""
+        return CTCHead(self.tokenizer)
+
+    def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> Encoded:
+        """Run encoder, CTC head and letter head.
 
         Args:
             speech: (B, frames, input_size) features.
@@ -234,7 +254,7 @@ class SAP2(nn.Module):
         if self.specaug is not None and self.training and "audio_encoder" not in self.frozen:
             speech, speech_lengths = self.specaug(speech, speech_lengths)
         dtype = next(self.audio_encoder.parameters()).dtype
-        precision = self._exact(speech.device)
+        precision = exact_unless(self.training, speech.device)
         if dtype != torch.float32:  # FunASR's encoders add positions in fp32
             precision = torch.autocast(speech.device.type, dtype)
         learns = torch.is_grad_enabled() and "audio_encoder" not in self.frozen
@@ -247,33 +267,18 @@ class SAP2(nn.Module):
             with torch.autocast(frames.device.type, enabled=False):  # evidence is a sum of small differences
                 scores = self.ctc.ctc_lo(frames.to(self.ctc.ctc_lo.weight.dtype))
                 log_probs = scores.float().log_softmax(-1)
-        if self.llm_weight > 0:
-            table = self.llm.get_input_embeddings().weight
-            frames_in = frames.to(next(self.audio_adaptor.parameters()).dtype)
-            with self._exact(speech.device):
-                audio, audio_mask = adapt(self.audio_adaptor, frames_in, frame_mask, log_probs, table, BLANK)
-            if self.low_frame_rate:
-                audio_mask = truncate(audio_mask, speech_lengths)
-        else:
-            audio, audio_mask = frames[:, :0], frame_mask[:, :0]
         letters = None
         if self.span_head is not None:
             learns = torch.is_grad_enabled() and self.letter_weight > 0
-            with self._exact(speech.device), torch.set_grad_enabled(learns):
+            with exact_unless(self.training, frames.device), torch.set_grad_enabled(learns):
                 letters = self.span_head.letters(frames, frame_mask)
-        return Speech(frames, frame_mask, log_probs, audio, audio_mask, letters)
-
-    def _exact(self, device: torch.device):
-        """Decode in the precision of the weights; only training, and the LLM, follow autocast.
-
-        An error of the encoder is in all evidence and in every token; the encoder runs once for them all.
-        """
-        return contextlib.nullcontext() if self.training else torch.autocast(device.type, enabled=False)
+        return Encoded(frames, frame_mask, speech_lengths, log_probs, letters)
 
     def weigh(
         self,
-        speech: Speech,
+        encoded: Encoded,
         lists: list[BiasingList],
+        transcripts: Sequence[str] | None = None,
         pool: int = POOL,
         reward: float | None = None,
         judged: Sequence[int] | None = None,
@@ -281,8 +286,9 @@ class SAP2(nn.Module):
         """Collect the evidence of each list's best keywords: from the CTC head and span head, or by sound.
 
         Args:
-            speech: the encoded batch.
+            encoded: the batch.
             lists: biasing lists, one an utterance.
+            transcripts: first transcripts of the utterances, for a model without a CTC head.
             pool: keywords to find.
             reward: nats that an aligned piece is worth; None for the model's own.
             judged: of each list, the best that the span head judges, and that are left; None for all.
@@ -294,21 +300,25 @@ class SAP2(nn.Module):
             return None
         options = {"pool": pool, "reward": self.calibration.reward if reward is None else reward}
         if self.ctc is None:
-            texts = first_transcripts(self, speech) if speech.transcripts is None else speech.transcripts
-            return weigh_by_sound(texts, lists, **options)
-        log_probs = speech.log_probs.detach()
-        evidence = weigh_lists(log_probs, speech.frame_mask, lists, self.word_start, blank=BLANK, **options)
+            return weigh_by_sound(transcripts, lists, **options)
+        log_probs, blank = encoded.log_probs.detach(), self.ctc_head.blank
+        evidence = weigh_lists(log_probs, encoded.frame_mask, lists, self.word_start, blank=blank, **options)
         if self.span_head is None:
             return evidence
         if judged is not None:
             evidence = evidence.best(judged, options["reward"])
-        with self._exact(speech.frames.device):
-            span = self.span_head(speech, self.ctc.ctc_lo.weight, self.spelling, evidence)
+        with exact_unless(self.training, encoded.frames.device):
+            span = self.span_head(encoded, self.ctc.ctc_lo.weight, self.spelling, evidence, blank)
         return dataclasses.replace(evidence, span=span)
 
     @torch.no_grad()
     def retrieve(
-        self, speech: Speech, lists: list[BiasingList], top=None, threshold=None
+        self,
+        encoded: Encoded,
+        lists: list[BiasingList],
+        top: int | None = None,
+        threshold: float | None = None,
+        transcripts: Sequence[str] | None = None,
     ) -> Shortlist | None:
         """Cut each utterance's biasing list to the keywords with the best acoustic evidence.
 
@@ -317,72 +327,19 @@ class SAP2(nn.Module):
         """
         least = top or self.top
         judged = [max(least, POOL if len(each) >= LONG else JUDGED) for each in lists]
-        evidence = self.weigh(speech, lists, pool=max(least, POOL), judged=judged)
-        return self.shortlist(speech, evidence, top, threshold)
+        evidence = self.weigh(encoded, lists, transcripts, pool=max(least, POOL), judged=judged)
+        return self.shortlist(evidence, top, threshold)
 
     @torch.no_grad()
     def shortlist(
-        self, speech: Speech, evidence: Evidence | None, top=None, threshold=None
+        self, evidence: Evidence | None, top: int | None = None, threshold: float | None = None
     ) -> Shortlist | None:
         """Keep the most probable keywords of what ``weigh`` found."""
         if evidence is None:
             return None
         top = self.top if top is None else top
         threshold = self.threshold if threshold is None else threshold
-        return on_device(cut(evidence, top, threshold, self.calibration), speech.audio.device)
-
-    def embed_context(
-        self,
-        speech: Speech,
-        lists: list[BiasingList],
-        shortlist: Shortlist,
-        columns: list[list[int]],
-        language: str,
-    ) -> Context:
-        """Embed the kept keywords with their evidence, and pool them by the speech.
-
-        Args:
-            speech: the encoded batch.
-            lists: biasing lists, one an utterance.
-            shortlist: their evidence.
-            columns: for each utterance the columns of the shortlist to write, in order.
-            language: whose separator stands between keywords.
-        """
-        device = speech.audio.device
-        rows = []
-        for each, index, wanted in zip(lists, shortlist.index.tolist(), columns, strict=True):
-            chosen = [index[column] for column in wanted]
-            words, pieces = [each.words[i] for i in chosen], [each.ids[i] for i in chosen]
-            rows.append(self.prompts.write_context(words, pieces, language))
-        size = max(len(ids) for ids, _ in rows)
-        ids = torch.zeros(len(rows), size, dtype=torch.long)
-        owner = torch.full((len(rows), size), -1)
-        mask = torch.zeros(len(rows), size, dtype=torch.bool)
-        for row, ((tokens, position), wanted) in enumerate(zip(rows, columns, strict=True)):
-            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
-            owner[row, : len(tokens)] = torch.tensor([wanted[p] if p >= 0 else -1 for p in position])
-            mask[row, : len(tokens)] = True
-        ids, owner, mask = ids.to(device), owner.to(device), mask.to(device)
-        evidence = self.evidence(shortlist.features.to(self.evidence.output.weight.dtype))  # (B, K, D)
-        evidence = evidence.gather(1, owner.clamp(min=0)[..., None].expand(-1, -1, evidence.shape[-1]))
-        context = self.embed_tokens(ids) + torch.where(owner[..., None] >= 0, evidence, 0)
-        context = context.to(speech.audio.dtype)  # parts may differ in precision
-        return Context(*self.context_pooling(speech.audio, speech.audio_mask, context, mask))
-
-    def embed_tokens(self, ids: torch.Tensor) -> torch.Tensor:
-        """Embed tokens, added ones too: (B, S) to (B, S, D)."""
-        embedding = self.llm.get_input_embeddings()
-        return embedding(ids) if self.new_tokens is None else self.new_tokens(embedding, ids)
-
-    def embed_prompt(self, batch: PromptBatch, speech: Speech, context: Context | None) -> torch.Tensor:
-        """Fill a prompt's places with audio and context embeddings: (B, S, D)."""
-        embeddings = self.embed_tokens(batch.input_ids)
-        audio = speech.audio[speech.audio_mask].to(embeddings.dtype)
-        embeddings = embeddings.masked_scatter(batch.audio_mask[..., None], audio)
-        if context is not None:
-            pooled = context.embeddings[context.mask].to(embeddings.dtype)
-            embeddings = embeddings.masked_scatter(batch.context_mask[..., None], pooled)
-        return embeddings
+        return cut(evidence, top, threshold, self.calibration)
 
     def forward(
         self,
@@ -415,19 +372,18 @@ class SAP2(nn.Module):
             is not trained), as FunASR's Trainer has it.
         """
         encoded = self.encode(speech, speech_lengths)
-        if self.ctc is None:  # a perfect first pass, which costs nothing
-            encoded = dataclasses.replace(encoded, transcripts=ctc_texts)
         lists = [prepare_list(words, self.tokenizer) for words in biasing_lists]
-        reads_lists = self.llm_weight > 0 or self.span_weight > 0
-        evidence = self.weigh(encoded, lists) if reads_lists else None
+        evidence = None
+        if self.llm_weight > 0 or self.span_weight > 0:  # of a perfect first pass, which costs nothing
+            evidence = self.weigh(encoded, lists, ctc_texts)
         loss, stats, tokens = torch.zeros((), device=encoded.frames.device), {}, None
         if self.llm_weight > 0:
-            shortlist = self.shortlist(encoded, evidence)
-            losses = llm_loss(self, encoded, texts, lists, shortlist, keywords, seeds)
+            found = found_keywords(self.shortlist(evidence), lists)
+            losses = llm_loss(self, encoded, texts, found, keywords, seeds)
             stats["loss_llm"], stats["acc"], tokens = losses
             loss = loss + self.llm_weight * stats["loss_llm"]
         if self.ctc_weight > 0:
-            stats["loss_ctc"] = ctc_loss(self, encoded, ctc_texts, tokens)
+            stats["loss_ctc"] = ctc_loss(self.ctc_head, encoded, ctc_texts, tokens)
             loss = loss + self.ctc_weight * stats["loss_ctc"]
         if self.span_weight > 0:
             spoken = [[*words, *pair] for words, *pair in zip(keywords, texts, ctc_texts, strict=True)]
@@ -439,22 +395,6 @@ class SAP2(nn.Module):
         stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
         weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()
         return loss, stats, weight
-
-    def asking(self, **changes) -> "SAP2":
-        """Return the model, weights shared, with prompts that ask otherwise, see ``PromptTemplate``."""
-        other = copy.copy(self)
-        other.prompts = self.prompts.asking(**changes)
-        return other
-
-    def prompt_batch(
-        self, tasks, speech: Speech, context: Context | None, answers=None, language=None
-    ) -> PromptBatch:
-        """Lay out one prompt an utterance, with room for its audio and its context."""
-        num_audio = speech.audio_mask.sum(1).tolist()
-        num_context = [0] * len(tasks) if context is None else context.mask.sum(1).tolist()
-        sizes = zip(tasks, num_audio, num_context, strict=True)
-        prompts = [self.prompts.prompt_ids(task, language or self.language, a, c) for task, a, c in sizes]
-        return self.prompts.batch(prompts, answers, device=speech.audio.device)
 
     def inference(self, data_in, data_lengths=None, key=None, tokenizer=None, frontend=None, **kwargs):
         """Recognise a batch; FunASR's AutoModel calls this. See ``funasr_sap.inference.recognise``."""

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from funasr_sap.context.retrieval import Evidence
+from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.letters import NUM_SCALARS, LetterHead, letter_scalars
-from funasr_sap.models.speech import BLANK, Speech
 
 LEAST = -8.0  # nats; what is worse than this is as bad as this
 NUM_PIECE_SCALARS, NUM_KEYWORD_SCALARS = 3, 6
@@ -48,15 +48,21 @@ class SpanHead(nn.Module):
         self.output = nn.Linear(hidden_dim, 1)
 
     def forward(
-        self, speech: Speech, table: torch.Tensor, spelling: torch.Tensor, evidence: Evidence
+        self,
+        encoded: Encoded,
+        table: torch.Tensor,
+        spelling: torch.Tensor,
+        evidence: Evidence,
+        blank: int = 0,
     ) -> torch.Tensor:
         """Judge the keywords of a batch.
 
         Args:
-            speech: the encoded batch, with the posteriors of CTC head and letter head.
+            encoded: the batch, with the posteriors of CTC head and letter head.
             table: (V, E) the CTC head's row of each piece.
             spelling: (V, M) the letters of each piece; see ``spell_pieces``.
             evidence: of P keywords an utterance.
+            blank: the CTC blank's id.
 
         Returns:
             (B, P) log odds that a keyword is spoken, fp32.
@@ -67,13 +73,13 @@ class SpanHead(nn.Module):
         row = torch.arange(len(mask), device=table.device)[:, None, None]
         ids = evidence.ids.clamp(min=0)
         # Pieces side by side, S in all: most places would be padding.
-        frames = speech.frames.detach()[row.expand_as(mask)[mask], evidence.found.places[mask]].to(dtype)
+        frames = encoded.frames.detach()[row.expand_as(mask)[mask], evidence.found.places[mask]].to(dtype)
         frame, piece = self.frame(frames), self.piece(table.detach().to(dtype)[ids[mask]])
-        scalars = _piece_scalars(speech.log_probs, row, evidence.found, ids)[mask].to(dtype)
+        scalars = _piece_scalars(encoded.log_probs, row, evidence.found, ids, blank)[mask].to(dtype)
         met = nn.functional.gelu(frame + piece + self.scalars(scalars))
         first = (place == 0).expand_as(mask)[mask]
         x = self._see_neighbours(torch.cat([met, frame * piece], -1), first)
-        spelt = letter_scalars(speech.letters, speech.frame_mask, spelling, ids, mask)
+        spelt = letter_scalars(encoded.letters, encoded.frame_mask, spelling, ids, mask)
         read = [_pool(x, mask), _keyword_scalars(evidence).to(dtype), spelt.to(dtype)]
         x = self.hidden(torch.cat(read, -1))
         return self.output(nn.functional.gelu(x)).squeeze(-1).float()
@@ -99,10 +105,10 @@ def _pool(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return torch.cat([mean, most.masked_fill(~mask.any(2), 0)], -1)  # 0: no keyword here
 
 
-def _piece_scalars(log_probs, row, found, ids) -> torch.Tensor:
+def _piece_scalars(log_probs, row, found, ids, blank) -> torch.Tensor:
     """Say of each piece how likely it is in its frame, and the blank, and how long it lasts: (B, P, L, 3)."""
     heard = log_probs[row, found.places, ids] - log_probs.amax(-1)[row, found.places]
-    silent = log_probs[row, found.places, BLANK].exp()
+    silent = log_probs[row, found.places, blank].exp()
     until = torch.cat([found.places[..., 1:], found.places[..., -1:]], -1)
     lasts = (until - found.places).clamp(0, 10) / 4
     return torch.stack([heard.clamp(min=LEAST) / 3, lasts, silent], -1)

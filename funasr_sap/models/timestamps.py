@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -11,9 +12,23 @@ import torchaudio
 DELAY = 0.5  # frames from the beginning of a word to its first piece: measured on speech with known times
 
 
-def word_timestamps(
+class AlignedWord(NamedTuple):
+    """Where a word is heard.
+
+    Attributes:
+        start: ms from the beginning of the audio.
+        end: ms.
+        confidence: mean posterior of its pieces, in [0, 1].
+    """
+
+    start: int
+    end: int
+    confidence: float
+
+
+def align_words(
     log_probs: torch.Tensor, words: list[list[int]], frame_ms: float, blank: int = 0
-) -> list[list[int]]:
+) -> list[AlignedWord]:
     """Align words with the CTC posteriors.
 
     Args:
@@ -23,22 +38,26 @@ def word_timestamps(
         blank: the CTC blank's id.
 
     Returns:
-        [start, end] in ms for each word; empty when the text has more pieces than the speech has frames.
+        The words; none when the text has more pieces than the speech has frames.
     """
     pieces = [piece for word in words for piece in word]
     if not pieces or not _fits(pieces, log_probs):
         return []
     target = torch.tensor([pieces], dtype=torch.int32, device=log_probs.device)
     path, scores = torchaudio.functional.forced_align(log_probs[None].float(), target, blank=blank)
-    spans = torchaudio.functional.merge_tokens(path[0], scores[0], blank=blank)
-    times, first, end = [], 0, 0
+    spans = torchaudio.functional.merge_tokens(path[0], scores[0].exp(), blank=blank)
+    aligned, first, end = [], 0, 0
     for word in words:
         last = first + len(word)
+        if not word:  # of signs that the tokenizer does not know
+            aligned.append(AlignedWord(end, end, 0.0))
+            continue
         start = max(end, round((spans[first].start - DELAY) * frame_ms))
         end = round(spans[last - 1].end * frame_ms)
-        times.append([start, end])
+        confidence = sum(span.score for span in spans[first:last]) / len(word)
+        aligned.append(AlignedWord(start, end, round(float(confidence), 4)))
         first = last
-    return times
+    return aligned
 
 
 def log_likelihoods(log_probs: torch.Tensor, texts: Sequence[Sequence[int]], blank: int = 0) -> list[float]:

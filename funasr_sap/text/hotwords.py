@@ -79,7 +79,7 @@ class Remarks:
         self._noted.clear()
 
 
-def split_words(text: str, separators: str, blanks: str | None = None) -> list[str]:
+def split_hotwords(text: str, separators: str, blanks: str | None = None) -> list[str]:
     """Part text at each of the separators; blanks around words, and empty words, go.
 
     Args:
@@ -95,7 +95,7 @@ def split_words(text: str, separators: str, blanks: str | None = None) -> list[s
 
 def split_dollars(text: str) -> list[str]:
     """Part ``word$word``, FunASR's form; text without a dollar sign is parted as hotwords are."""
-    return split_words(text, "$") if "$" in text else split_words(text, SEPARATORS + "\t\r\n")
+    return split_hotwords(text, "$") if "$" in text else split_hotwords(text, SEPARATORS + "\t\r\n")
 
 
 def split_items(text: str) -> Iterator[tuple[str, bool]]:
@@ -178,8 +178,8 @@ def parse_text(text: str, remarks: Remarks) -> Hotwords | dict | list:
     found = structure(text)
     if found is not None:
         return parse_value(found, remarks)
-    words = drop_weights(split_words(text, f"\n\r{SEPARATORS}"), remarks)
-    words = [part for word in words for part in split_words(word, "\t")]
+    words = drop_weights(split_hotwords(text, f"\n\r{SEPARATORS}"), remarks)
+    words = [part for word in words for part in split_hotwords(word, "\t")]
     if len(words) == 1 and len(words[0].split()) > 4:
         remarks.note("blanks", words)
     return as_hotwords(words, remarks)

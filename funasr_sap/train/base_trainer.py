@@ -12,8 +12,10 @@ from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.train import rng, sharding
 from funasr_sap.train.checkpoints import BEST, LATEST, Checkpoints, checkpoint_name
 from funasr_sap.train.distributed import Process, Replicas, gather, total
+from funasr_sap.train.trend import LossTrend
 
 SHOWN = 20  # names of utterances in a message
+MAX_EXPONENT = 700.0  # FunASR logs e to the power of the mean loss, which has no value much above this
 
 
 class BaseTrainer(trainer_ds.Trainer):
@@ -55,6 +57,7 @@ class BaseTrainer(trainer_ds.Trainer):
         self.group_weight = self.reference = 0.0
         self.group_is_open = self.group_is_dropped = False
         self.means = {"loss": 0.0, "acc": 0.0}  # of the epoch so far
+        self.trend = LossTrend()
         self.validated: list[torch.Tensor] = []  # weight, and weight times loss and accuracy, of each batch
         self.unread: list[str] = []  # what a validation could not read
 
@@ -89,6 +92,8 @@ class BaseTrainer(trainer_ds.Trainer):
             self.train_acc_avg = self.train_loss_avg = 0.0
             if self.is_done(results):
                 break
+        if self.rank == 0:
+            self.trend.report(self.max_epoch, self.start_epoch)
 
     def warp_model(self, model, **kwargs):
         """Put the model on its device, as one of several replicas or shards where there are such."""
@@ -181,8 +186,12 @@ class BaseTrainer(trainer_ds.Trainer):
             for name, mean in self.means.items():
                 self.means[name] = mean + (float(found[name]) - mean) / self.step_in_epoch
             self.train_loss_avg, self.train_acc_avg = self.means["loss"], self.means["acc"]
+            self.trend.add(float(loss_dict["loss"]))
             self.log_interval = 1 if self.step_in_epoch == self.steps_in_epoch else interval
+        mean = getattr(self, f"{tag}_loss_avg")
+        setattr(self, f"{tag}_loss_avg", min(mean, MAX_EXPONENT))
         super().log(loss_dict, tag, **kwargs)
+        setattr(self, f"{tag}_loss_avg", mean)
         self.log_interval = interval
 
     def validate_epoch(self, model=None, dataloader_val=None, epoch=None, **kwargs):

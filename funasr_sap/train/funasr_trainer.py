@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from funasr_sap.data.kaldi import iter_lines, parse_json
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.models.funasr_directory import write_funasr_directory
+from funasr_sap.text.blank import is_blank, warn_of_blank
 from funasr_sap.tool import run
 
 REQUIRED = ("model", "train_data_set_list", "valid_data_set_list", "output_dir")
@@ -88,14 +89,24 @@ def check_lines(path: str, dataset_conf: DictConfig | dict) -> None:
         return  # a list of JSONL files, FunASR's other form
     limits = {name: dataset_conf.get(name, limit) for name, limit in LIMITS.items()}
     problems: list[str] = []
-    too_long = []
+    too_long, blank = [], []
     for number, line in iter_lines(path, problems):
         try:
-            too_long.append(is_too_long(parse_json(line), limits))
+            record = parse_json(line)
+            too_long.append(is_too_long(record, limits))
+            if is_blank(record["target"]):
+                blank.append(str(record.get("key", f"line {number}")))
         except ValueError as error:
             problems.append(f"{path}:{number}: {error}")
     if problems:
         raise DataError.from_lines(f"cannot train on {path}", problems)
+    if not too_long:
+        raise DataError(f"{path} holds no utterance; expected a JSONL line for each")
+    if len(blank) == len(too_long):
+        raise DataError(f"{path}: all {len(blank)} transcripts are empty, there is nothing to train on")
+    warn_of_blank(
+        path, blank, "FunASR trains on them; `funasr-sap scp2jsonl ++keep_empty=false` leaves them out"
+    )
     if all(too_long):
         raise DataError(f"{path}: all {len(too_long)} utterances are longer than {limits}, nothing is left")
     if any(too_long):
@@ -164,6 +175,9 @@ def write_model(folder: Path) -> None:
     """Write ``folder/model``: the best weights of a training, and the files of the model it began with."""
     best = folder / BEST
     source = best if best.is_file() else folder / LATEST
+    if not source.is_file():
+        logger.warning("nothing was trained: %s holds no checkpoint; raise ++train_conf.max_epoch", folder)
+        return
     state = torch.load(source, map_location="cpu", mmap=True, weights_only=True)["state_dict"]
     origin = OmegaConf.load(folder / "config.yaml").model_path
     write_funasr_directory(folder / "model", Path(origin), state)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from funasr_sap.data.files import atomic_write
+from funasr_sap.extras import import_extra
 from funasr_sap.train.log import Stage
 from funasr_sap.train.log_charts import Chart, make_charts, stage_bounds, thin_out
 from funasr_sap.train.log_summary import summarize
@@ -21,10 +22,10 @@ def write_png(
     path: str | os.PathLike, stages: Sequence[Stage], scores: Mapping[str, Mapping[str, float]] | None = None
 ) -> None:
     """Draw all charts, one below the other, atomically."""
-    from matplotlib.figure import Figure  # takes a second to import; no display is needed this way
-
+    # It takes a second to import; no display is needed this way.
+    figure_module = import_extra("matplotlib.figure", "to draw curves")
     charts = make_charts(stages, scores)
-    figure = Figure(figsize=(9, 2.6 * len(charts)), layout="constrained")
+    figure = figure_module.Figure(figsize=(9, 2.6 * len(charts)), layout="constrained")
     for axes, chart in zip(
         figure.subplots(len(charts), sharex=True, squeeze=False)[:, 0], charts, strict=True
     ):

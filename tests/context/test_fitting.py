@@ -11,8 +11,8 @@ from funasr_sap.context.calibration import fit_calibration
 from funasr_sap.context.fitting import Heard, collect_evidence, draw_lists, listen, reliability
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.errors import DataError
+from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.letters import LETTERS
-from funasr_sap.models.speech import Speech
 
 TEXTS = {
     "the cell wall of the xylem": ["cell wall", "xylem"],
@@ -30,8 +30,8 @@ def said(text, keywords, tokenizer):
     mask = torch.ones(1, len(path), dtype=torch.bool)
     frames = torch.zeros(1, len(path), 32)
     letters = torch.zeros(1, 2 * len(path), 1 + len(LETTERS)).log_softmax(-1)
-    speech = Speech(frames, mask, log_probs.log_softmax(-1), frames[:, :0], mask[:, :0], letters)
-    return Heard(speech, text, keywords)
+    lengths = torch.tensor([len(path)])
+    return Heard(Encoded(frames, mask, lengths, log_probs.log_softmax(-1), letters), text, keywords)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_listening_to_a_kaldi_directory(small_model, frontend, speech_dir):
     assert [each.text for each in found] == list(read_kaldi(speech_dir / "text").values())
     assert [each.keywords for each in found] == list(read_biasing_list(speech_dir / "keywords").values())
     for each in found:
-        log_probs, mask = each.speech.log_probs, each.speech.frame_mask
+        log_probs, mask = each.encoded.log_probs, each.encoded.frame_mask
         assert log_probs.shape[:2] == mask.shape and mask.all()
         torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(mask.shape))
 

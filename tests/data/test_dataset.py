@@ -1,7 +1,9 @@
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from funasr.register import tables
 from funasr.train_utils.device_funcs import to_device
@@ -72,12 +74,52 @@ def test_a_missing_transcript_is_named(make_dataset, speech_wavs):
 
 
 def test_an_empty_transcript_is_silence(make_dataset, make_model):
-    dataset = make_dataset(lambda each: replace(each, text="", keywords=(), text_length=None))
+    dataset = make_dataset(
+        lambda each: replace(each, text="", keywords=(), text_length=None), keep_empty=True
+    )
     item = dataset[0]
     assert item["texts"] == item["ctc_texts"] == "" and item["keywords"] == []
     assert dataset.get_target_len(0) == 0
     loss, _, _ = make_model(model_conf={"ctc_weight": 1.0})(**dataset.collator([item, dataset[1]]))
     assert loss.isfinite()
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "<unk>", "[noise] <|nospeech|>!", "、。"])
+def test_what_says_nothing_is_left_out_of_training_and_counted(text, make_dataset, speech_wavs, caplog):
+    mute = [each.key for each in speech_wavs][2:4]
+    change = lambda each: replace(each, text=text) if each.key in mute else each  # noqa: E731
+    dataset = make_dataset(change)
+    assert [each.key for each in dataset.utterances] == [e.key for e in speech_wavs if e.key not in mute]
+    assert (
+        f"2 utterance(s) have an empty transcript (or punctuation and tags), the first is {mute[0]}"
+        in caplog.text
+    )
+    assert "++dataset_conf.keep_empty=true" in caplog.text
+    assert len(make_dataset(change, keep_empty=True)) == len(speech_wavs)
+    assert len(make_dataset(change, is_training=False)) == len(speech_wavs)
+
+
+def test_a_set_of_which_nothing_is_left_is_an_error(make_dataset, frontend, tmp_path):
+    with pytest.raises(DataError, match="all 12 transcripts are empty"):
+        make_dataset(lambda each: replace(each, text=""))
+    (tmp_path / "none.jsonl").write_text("\n")
+    with pytest.raises(DataError, match=r"none\.jsonl holds no utterance"):
+        SAP2Dataset(str(tmp_path / "none.jsonl"), frontend=frontend)
+
+
+def test_a_length_of_0_is_looked_up_in_the_audio(make_dataset, speech_wavs, tmp_path, caplog):
+    unknown, instant = (each.key for each in speech_wavs[:2])
+    soundfile.write(tmp_path / "instant.wav", np.zeros(160), 16000)
+
+    def change(each):
+        if each.key == instant:
+            each = replace(each, source=str(tmp_path / "instant.wav"))
+        return replace(each, speech_length=0) if each.key in (unknown, instant) else each
+
+    dataset = make_dataset(change)
+    assert abs(dataset.get_source_len(0) - speech_wavs[0].speech_length) <= 3
+    assert [each.key for each in dataset.utterances] == [e.key for e in speech_wavs if e.key != instant]
+    assert f"left out 1 utterance(s) shorter than 25 ms, the first is {instant}" in caplog.text
 
 
 def test_lengths_that_the_file_lacks_are_measured(make_dataset, speech_wavs):

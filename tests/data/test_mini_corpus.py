@@ -283,7 +283,7 @@ def test_a_failed_run_leaves_no_kaldi_files(tmp_path, monkeypatch):
 def test_missing_packages_are_named(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     vocabulary._listed_words.cache_clear()
-    with pytest.raises(ConfigError, match=r"the mini corpus needs .*: pip install"):
+    with pytest.raises(ConfigError, match=r"the mini corpus needs the package .*: pip install"):
         Synthesizer() if name == "espeakng_loader" else vocabulary._listed_words("en")
 
 

@@ -99,6 +99,24 @@ def test_speech_length(tmp_path, samples, rate, frames):
     assert speech_length(write_wav(tmp_path / "a.wav", samples, rate, channels=2)) == frames
 
 
+def test_empty_transcripts_are_told_and_left_out_where_wanted(data, caplog):
+    (data / "text").write_text("a one two\nb <unk> ...\nc\n")
+    assert scp2jsonl(options(data)) == (3, 0)
+    assert f"{data}/text: 2 utterance(s) have an empty transcript" in caplog.text
+    assert "the first is b;" in caplog.text and "++keep_empty=false" in caplog.text
+    assert scp2jsonl(options(data, keep_empty=False)) == (1, 0)
+    assert [each.key for each in read_jsonl(data / "out.jsonl")] == ["a"]
+    (data / "text").write_text("a\nb\nc\n")
+    with pytest.raises(DataError, match="all 3 transcripts are empty"):
+        scp2jsonl(options(data, keep_empty=False))
+
+
+def test_audio_without_a_frame_is_told(data, caplog):
+    write_wav(data / "b.wav", 160)
+    assert scp2jsonl(options(data)) == (3, 0)
+    assert "1 utterance(s) are shorter than 25 ms" in caplog.text and "the first is b" in caplog.text
+
+
 def make_bad(data):
     """Replace two of the three audio files; returns what is said about them."""
     (data / "a.wav").write_text("not audio")

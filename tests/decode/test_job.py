@@ -106,6 +106,22 @@ def test_other_options_are_an_error_while_results_are_unfinished(decode, scp, tm
     assert summary.before == UTTERANCES
 
 
+def test_options_without_effect_may_change(decode, scp, tmp_path):
+    scp.write_text(f"{scp.read_text()}bad {scp.parent / 'utt00.wav'}\n")
+    decode(output_dir=str(tmp_path / "out"), options={"speculate": True})
+    options = {"speculate": False, "index_dir": str(tmp_path / "indexes")}
+    summary, _ = decode(output_dir=str(tmp_path / "out"), options=options)
+    assert summary.before == UTTERANCES
+
+
+def test_another_version_does_not_go_on(decode, scp, tmp_path, monkeypatch):
+    scp.write_text(f"{scp.read_text()}bad {scp.parent / 'utt00.wav'}\n")
+    decode(output_dir=str(tmp_path / "out"))
+    monkeypatch.setattr("funasr_sap.__version__", "99.0")
+    with pytest.raises(ConfigError, match=r"versions \(funasr-sap .*, now funasr-sap 99\.0, funasr "):
+        decode(output_dir=str(tmp_path / "out"))
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

@@ -1,7 +1,6 @@
 """Published weights under SAP²: the same logits and transcripts as the class that published them."""
 
 import copy
-import dataclasses
 from pathlib import Path
 
 import miniatures
@@ -10,9 +9,11 @@ import pytest
 import torch
 
 from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.keyword import found_keywords
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.backbone import import_backbone
 from funasr_sap.models.directory import build_model, read_model_config
+from funasr_sap.models.language_model import Prompt
 from funasr_sap.models.standalone import standalone_state
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
@@ -36,12 +37,18 @@ def features_of(folder, waveforms):
     return torch.nn.utils.rnn.pad_sequence(features, batch_first=True), lengths
 
 
+def plain_prompts(model, speech, lengths, task="transcribe"):
+    """Prompts without context, their embeddings, and what the LLM attends to."""
+    llm = model.language_model
+    memory = llm.attend(model.encode(speech, lengths))
+    batch = llm.prompt_batch(memory, [Prompt(task, model.language)] * len(speech), None)
+    return batch, llm.embed_prompt(batch, memory, None), memory
+
+
 @torch.no_grad()
 def plain_logits(model, speech, lengths, style_task="transcribe"):
     """Logits of SAP² for the prompt without context, and the prompt."""
-    encoded = model.encode(speech, lengths)
-    batch = model.prompt_batch([style_task] * len(speech), encoded, None)
-    embeddings = model.embed_prompt(batch, encoded, None)
+    batch, embeddings, _ = plain_prompts(model, speech, lengths, style_task)
     positions = (batch.mask.cumsum(1) - 1).clamp(min=0)
     output = model.llm(inputs_embeds=embeddings, attention_mask=batch.mask.long(), position_ids=positions)
     return output.logits, batch
@@ -49,10 +56,9 @@ def plain_logits(model, speech, lengths, style_task="transcribe"):
 
 @torch.no_grad()
 def greedy(model, speech, lengths, tokens=12):
-    encoded = model.encode(speech, lengths)
-    batch = model.prompt_batch(["transcribe"] * len(speech), encoded, None)
+    batch, embeddings, _ = plain_prompts(model, speech, lengths)
     return model.llm.generate(
-        inputs_embeds=model.embed_prompt(batch, encoded, None),
+        inputs_embeds=embeddings,
         attention_mask=batch.mask.long(),
         max_new_tokens=tokens,
         do_sample=False,
@@ -188,11 +194,11 @@ def test_fun_asr_nano_has_the_prompt_and_the_logits_of_funasr(
     task = "transcribe_with_context" if hotwords else "transcribe"
     context, _ = model.prompts.write_context(hotwords, [], code) if hotwords else ([], [])
     with torch.no_grad():
-        encoded = model.encode(speech, lengths)
-        ids = model.prompts.prompt_ids(task, code, int(encoded.audio_mask.sum()), len(context))
+        memory = model.language_model.attend(model.encode(speech, lengths))
+        ids = model.prompts.prompt_ids(task, code, int(memory.mask.sum()), len(context))
         assert fill(ids, model.prompts, 0, context) == source_ids[0].tolist()
         prompt = model.prompts.batch([fill(ids, model.prompts, model.prompts.AUDIO, context)])
-        ours = model.embed_prompt(prompt, encoded, None)
+        ours = model.language_model.embed_prompt(prompt, memory, None)
         torch.testing.assert_close(ours, embeddings, **TOLERANCE)
         expected = reference.llm(inputs_embeds=embeddings).logits
         torch.testing.assert_close(model.llm(inputs_embeds=ours).logits, expected, **TOLERANCE)
@@ -247,20 +253,21 @@ def test_context_in_a_window_of_one_is_the_plain_prompt(backbone, request, wavef
     words = [*miniatures.keywords(3), "The Beatles"]
     lists = [BiasingList(words, model.tokenizer)]
     with torch.no_grad():
-        encoded = model.encode(*features_of(folder / "sap2", waveforms[:1]))
-        encoded = dataclasses.replace(encoded, transcripts=["no such words"])
-        shortlist = model.retrieve(encoded, lists, top=len(words), threshold=0.0)
-        columns = [sorted(range(len(words)), key=shortlist.index[0].tolist().__getitem__)]
-        language = model.language
-        context = model.embed_context(encoded, lists, shortlist, columns, language)
-        batch = model.prompt_batch(["transcribe_with_context"], encoded, context)
-        ours = model.embed_prompt(batch, encoded, context)
+        encoded, llm = model.encode(*features_of(folder / "sap2", waveforms[:1])), model.language_model
+        memory, language = llm.attend(encoded), model.language
+        shortlist = model.retrieve(encoded, lists, len(words), 0.0, ["no such words"])
+        (found,) = found_keywords(shortlist, lists)
+        found = sorted(found, key=lambda keyword: keyword.position)
+        prompt = Prompt("transcribe_with_context", language, tuple(found))
+        context = llm.embed_context(memory, [prompt])
+        batch = llm.prompt_batch(memory, [prompt], context)
+        ours = llm.embed_prompt(batch, memory, context)
         tokens, _ = model.prompts.write_context(words, [], language)
         ids = model.prompts.prompt_ids(
-            "transcribe_with_context", language, int(encoded.audio_mask.sum()), len(tokens)
+            "transcribe_with_context", language, int(memory.mask.sum()), len(tokens)
         )
         plain = model.prompts.batch([fill(ids, model.prompts, model.prompts.AUDIO, tokens)])
-        expected = model.embed_prompt(plain, encoded, None)
+        expected = llm.embed_prompt(plain, memory, None)
         found = model.llm(inputs_embeds=ours).logits
         torch.testing.assert_close(found, model.llm(inputs_embeds=expected).logits, **TOLERANCE)
 
@@ -271,16 +278,18 @@ def test_between_tags_it_is_too(make_model, make_batch):
     lists = [BiasingList(words, model.tokenizer) for words in batch["biasing_lists"]]
     with torch.no_grad():
         encoded = model.encode(batch["speech"], batch["speech_lengths"])
-        shortlist = model.retrieve(encoded, lists, top=len(lists[0]), threshold=0.0)
-        columns = [list(range(len(lists[0])))]
-        context = model.embed_context(encoded, lists, shortlist, columns, "en")
-        ours = model.prompt_batch(["transcribe_with_context"], encoded, context)
-        tokens, _ = model.prompts.context_ids([lists[0].ids[i] for i in shortlist.index[0]], "en")
-        size = int(encoded.audio_mask.sum())
+        llm = model.language_model
+        memory = llm.attend(encoded)
+        (found,) = found_keywords(model.retrieve(encoded, lists, len(lists[0]), 0.0), lists)
+        prompt = Prompt("transcribe_with_context", "en", tuple(found))
+        context = llm.embed_context(memory, [prompt])
+        ours = llm.prompt_batch(memory, [prompt], context)
+        tokens, _ = model.prompts.context_ids([keyword.pieces for keyword in found], "en")
+        size = int(memory.mask.sum())
         ids = model.prompts.prompt_ids("transcribe_with_context", "en", size, len(tokens))
         plain = model.prompts.batch([fill(ids, model.prompts, model.prompts.AUDIO, tokens)])
         found, expected = (
-            model.llm(inputs_embeds=model.embed_prompt(each, encoded, given)).logits
+            model.llm(inputs_embeds=llm.embed_prompt(each, memory, given)).logits
             for each, given in ((ours, context), (plain, None))
         )
     torch.testing.assert_close(found, expected, **TOLERANCE)
@@ -349,25 +358,24 @@ def test_osum_has_the_audio_embeddings_of_its_own_code(osum, waveforms):
     folder, state, _, model = osum
     speech, lengths = features_of(folder / "sap2", waveforms)
     with torch.no_grad():
-        both = model.encode(speech, lengths)
+        both = model.language_model.attend(model.encode(speech, lengths))
     for row in range(2):
-        found = both.audio[row][both.audio_mask[row]]
+        found = both.audio[row][both.mask[row]]
         begin, end = state["speech_token_emded.weight"][-2:]
         assert torch.equal(found[0], begin) and torch.equal(found[-1], end)
     # What LLMASR_Model.get_embedding_from_wav and _add_bos_eos of ASLP-lab/OSUM at f2bcfac make of these
     # weights and of the features of the second waveform.
     expected = torch.from_numpy(np.load(Path(__file__).with_name("osum_audio.npy")))
-    torch.testing.assert_close(both.audio[1][both.audio_mask[1]], expected, **TOLERANCE)
+    torch.testing.assert_close(both.audio[1][both.mask[1]], expected, **TOLERANCE)
 
 
 def test_osum_has_the_logits_of_its_llm_with_adapters(osum, waveforms):
     folder, _, llm, model = osum
     speech, lengths = features_of(folder / "sap2", waveforms[1:])
-    logits, batch = plain_logits(model, speech, lengths)
+    logits, _ = plain_logits(model, speech, lengths)
     generated = greedy(model, speech, lengths)
     with torch.no_grad():
-        encoded = model.encode(speech, lengths)
-        embeddings = model.embed_prompt(batch, encoded, None)
+        _, embeddings, _ = plain_prompts(model, speech, lengths)
         torch.testing.assert_close(logits, llm(inputs_embeds=embeddings).logits, **TOLERANCE)
         options = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
         assert torch.equal(generated, llm.generate(inputs_embeds=embeddings, **options))

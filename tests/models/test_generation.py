@@ -6,9 +6,10 @@ from transformers import GenerationMixin
 
 from funasr_sap.models import generation
 from funasr_sap.models.generation import _go_on, can_read_drafts, read_drafts, write_answers
+from funasr_sap.models.language_model import Prompt
 from funasr_sap.models.llm import build_llm
 
-TASKS = ["transcribe", "transcribe", "transcribe"]
+PROMPTS = [Prompt("transcribe", "en")] * 3
 LLAMA = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
@@ -19,7 +20,24 @@ def heard(taught, make_batch):
 
 def hear(model, batch):
     with torch.no_grad():
-        return model.encode(batch["speech"], batch["speech_lengths"])
+        return model.language_model.attend(model.encode(batch["speech"], batch["speech_lengths"]))
+
+
+def write(model, memory, limits, temperature=0.0):
+    """Answer token by token."""
+    llm = model.language_model
+    batch = llm.prompt_batch(memory, PROMPTS, None)
+    embeddings = llm.embed_prompt(batch, memory, None)
+    return write_answers(llm.llm, embeddings, batch.mask, limits, llm.prompts.end_id, temperature)
+
+
+def read(model, memory, drafts, limits):
+    """Answer by reading drafts."""
+    llm = model.language_model
+    drafts = [draft[:limit] for draft, limit in zip(drafts, limits, strict=True)]
+    batch = llm.prompt_batch(memory, PROMPTS, None, drafts)
+    with torch.no_grad():
+        return read_drafts(llm, llm.embed_prompt(batch, memory, None), batch.mask, drafts, limits)
 
 
 def answer_ids(model, texts):
@@ -56,12 +74,12 @@ def count_calls(model, monkeypatch) -> list:
 
 def test_whatever_the_draft_the_answer_is_that_of_decoding_token_by_token(taught, heard):
     model, limits = taught.model, [60] * 3
-    expected = write_answers(model, TASKS, heard, None, limits)
+    expected = write(model, heard, limits)
     answers = answer_ids(model, [each.text for each in taught.utterances])
     for answer, padded in zip(answers, expected, strict=True):
         assert padded[: len(answer)] == answer and not any(padded[len(answer) :])
     for name, drafts in drafts_of(answers).items():
-        found = read_drafts(model, TASKS, heard, None, drafts, limits)
+        found = read(model, heard, drafts, limits)
         assert [answer[-1] for answer in found] == [model.prompts.end_id] * 3, name
         assert found == answers, name
 
@@ -77,31 +95,31 @@ def test_so_it_is_where_an_answer_never_ends(make_model, features, llm, limits):
         "speech_lengths": torch.tensor(lengths),
     }
     heard = hear(model, batch)
-    expected = write_answers(model, TASKS, heard, None, limits)
+    expected = write(model, heard, limits)
     assert [len(answer) for answer in expected] == limits
     for name, drafts in drafts_of(expected).items():
-        assert read_drafts(model, TASKS, heard, None, drafts, limits) == expected, name
+        assert read(model, heard, drafts, limits) == expected, name
 
 
 def test_a_right_draft_is_read_at_once(taught, heard, monkeypatch):
     answers = answer_ids(taught.model, [each.text for each in taught.utterances])
     calls = count_calls(taught.model, monkeypatch)
-    read_drafts(taught.model, TASKS, heard, None, answers, [60] * 3)
+    read(taught.model, heard, answers, [60] * 3)
     assert len(calls) == 1
     longest = max(map(len, answers))
     wrong = [[*answer[:3], 7, *answer[4:]] for answer in answers]
     calls.clear()
-    read_drafts(taught.model, TASKS, heard, None, wrong, [60] * 3)
+    read(taught.model, heard, wrong, [60] * 3)
     assert 1 < len(calls) < longest / 2 and max(calls[1:]) <= 1 + generation.AHEAD
 
 
 def test_a_draft_is_read_no_further_than_its_answer_may_go(taught, heard, monkeypatch):
     answers = answer_ids(taught.model, [each.text for each in taught.utterances])
     calls = count_calls(taught.model, monkeypatch)
-    read_drafts(taught.model, TASKS, heard, None, [[answer[0]] for answer in answers], [3, 4, 5])
+    read(taught.model, heard, [[answer[0]] for answer in answers], [3, 4, 5])
     shortest = calls[0]
     calls.clear()
-    found = read_drafts(taught.model, TASKS, heard, None, [answer * 100 for answer in answers], [3, 4, 5])
+    found = read(taught.model, heard, [answer * 100 for answer in answers], [3, 4, 5])
     assert found == [answers[0][:3], answers[1][:4], answers[2][:5]] and calls[0] <= shortest + 4
 
 
@@ -110,14 +128,14 @@ def test_drafts_may_be_read_in_groups(taught, heard, monkeypatch):
     for rows in (1, 2):
         monkeypatch.setattr(generation, "ROWS", rows)
         for drafts in drafts_of(answers).values():
-            assert read_drafts(taught.model, TASKS, heard, None, drafts, [60] * 3) == answers
+            assert read(taught.model, heard, drafts, [60] * 3) == answers
 
 
 def test_each_draw_is_the_same_and_leaves_chance_alone(taught, heard):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    drawn = [write_answers(taught.model, TASKS, heard, None, [20] * 3, temperature=3.0) for _ in range(2)]
-    assert drawn[0] == drawn[1] != write_answers(taught.model, TASKS, heard, None, [20] * 3)
+    drawn = [write(taught.model, heard, [20] * 3, temperature=3.0) for _ in range(2)]
+    assert drawn[0] == drawn[1] != write(taught.model, heard, [20] * 3)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -147,7 +147,10 @@ def test_fresh_adapters_change_nothing_and_their_checkpoint_has_published_names(
     added = {name for name in adapted.state_dict() if ".lora_" in name}
     assert adapted.state_dict().keys() - added == plain.state_dict().keys()
     adapted.load_state_dict(plain.state_dict() | {name: adapted.state_dict()[name] for name in added})
-    found = [m.encode(batch["speech"], batch["speech_lengths"]) for m in (plain, adapted.eval())]
+    found = [
+        model.language_model.attend(model.encode(batch["speech"], batch["speech_lengths"]))
+        for model in (plain, adapted.eval())
+    ]
     torch.testing.assert_close(found[0].audio, found[1].audio)
     adapted.on_pretrained_model_loaded(frozenset(plain.state_dict()))  # a checkpoint without adapters
     with pytest.raises(ConfigError, match=r"1 missing: .*lora_A"):

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.keyword import found_keywords
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import IGNORE
+from funasr_sap.models.language_model import Prompt
 
 PARTS = {"audio_encoder", "ctc", "audio_adaptor", "llm", "evidence", "span_head"}
 PLACES = [7, 0, 2]  # short, middle, long
@@ -22,7 +24,7 @@ def spy(monkeypatch):
         answers, write = [], model.prompts.answer_ids
 
         def remember(task, language, text, keywords):
-            answers.append((task, text, keywords))
+            answers.append((task, text, list(keywords)))
             return write(task, language, text, keywords)
 
         monkeypatch.setattr(model.prompts, "answer_ids", remember)
@@ -270,39 +272,41 @@ def test_the_loss_of_validation_can_be_compared(make_model, make_batch):
 def encoded_context(model, batch):
     lists = [BiasingList(words, model.tokenizer) for words in batch["biasing_lists"]]
     encoded = model.encode(batch["speech"], batch["speech_lengths"])
-    shortlist = model.retrieve(encoded, lists, top=2, threshold=0.0)
-    columns = [[0, 1], [1], []]
-    return encoded, lists, shortlist, columns
+    found = found_keywords(model.retrieve(encoded, lists, top=2, threshold=0.0), lists)
+    keywords = [tuple(found[0]), (found[1][1],), ()]
+    tasks = ["prune", "joint", "transcribe"]
+    prompts = [Prompt(task, "en", words) for task, words in zip(tasks, keywords, strict=True)]
+    return model.language_model.attend(encoded), prompts
 
 
 def test_context_embeddings_carry_the_evidence(make_model, make_batch):
     model, batch = make_model(), make_batch(PLACES)
-    encoded, lists, shortlist, columns = encoded_context(model, batch)
-    context = model.embed_context(encoded, lists, shortlist, columns, "en")
+    memory, prompts = encoded_context(model, batch)
+    context = model.language_model.embed_context(memory, prompts)
     table = model.llm.get_input_embeddings()
-    for row, wanted in enumerate(columns):
-        words = [lists[row].ids[shortlist.index[row, column]] for column in wanted]
-        ids, owner = model.prompts.context_ids(words, "en")
+    for row, prompt in enumerate(prompts):
+        ids, owner = model.prompts.context_ids([keyword.pieces for keyword in prompt.keywords], "en")
         assert context.mask[row].sum() == len(ids)
         added = context.embeddings[row][context.mask[row]] - table(torch.tensor(ids, dtype=torch.long))
         for place, who in enumerate(owner):
             expected = torch.zeros(32)
             if who >= 0:
-                expected = model.evidence(shortlist.features[row, wanted[who]])
+                expected = model.evidence(prompt.keywords[who].features)
             torch.testing.assert_close(added[place], expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_a_prompt_holds_audio_and_context_in_their_places(window, make_model, make_batch):
     model, batch = make_model(context_pooling_conf={"window": window}), make_batch(PLACES)
-    encoded, lists, shortlist, columns = encoded_context(model, batch)
-    context = model.embed_context(encoded, lists, shortlist, columns, "en")
-    prompt = model.prompt_batch(["prune", "joint", "transcribe"], encoded, context)
-    embeddings = model.embed_prompt(prompt, encoded, context)
+    memory, prompts = encoded_context(model, batch)
+    llm = model.language_model
+    context = llm.embed_context(memory, prompts)
+    prompt = llm.prompt_batch(memory, prompts, context)
+    embeddings = llm.embed_prompt(prompt, memory, context)
     table = model.llm.get_input_embeddings()
     for row in range(3):
         audio, pooled = prompt.audio_mask[row], prompt.context_mask[row]
-        assert torch.equal(embeddings[row][audio], encoded.audio[row][encoded.audio_mask[row]])
+        assert torch.equal(embeddings[row][audio], memory.audio[row][memory.mask[row]])
         assert torch.equal(embeddings[row][pooled], context.embeddings[row][context.mask[row]])
         words = prompt.mask[row] & ~audio & ~pooled
         assert torch.equal(embeddings[row][words], table(prompt.input_ids[row][words]))

@@ -11,7 +11,11 @@ from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import encode_keyword
 from funasr_sap.data.kaldi import read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
-from funasr_sap.models.timestamps import log_likelihoods, word_timestamps
+from funasr_sap.models.timestamps import align_words, log_likelihoods
+
+
+def word_timestamps(*args, **kwargs):
+    return [[word.start, word.end] for word in align_words(*args, **kwargs)]
 
 
 def sharp(path, vocab=8):
@@ -24,6 +28,13 @@ def sharp(path, vocab=8):
 def test_words_stand_where_their_pieces_are():
     log_probs = sharp([0, 0, 1, 1, 2, 0, 3, 0, 0, 4, 5, 5])
     assert word_timestamps(log_probs, [[1, 2], [3], [4, 5]], 60.0) == [[90, 300], [330, 420], [510, 720]]
+
+
+def test_a_word_is_as_sure_as_its_pieces():
+    words = align_words(sharp([0, 1, 0, 2]), [[1], [2]], 60.0)
+    assert [word.confidence for word in words] == [0.99, 0.99]
+    words = align_words(sharp([0, 1, 0, 3]), [[1], [2]], 60.0)
+    assert words[0].confidence == 0.99 and words[1].confidence < 0.01
 
 
 def test_repeated_pieces():

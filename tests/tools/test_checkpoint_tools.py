@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.averaging import average_checkpoints, newest_epochs
 from funasr_sap.models.directory import build_model, read_model_config
+from funasr_sap.models.language_model import Prompt
 from funasr_sap.train.record import write_record
 
 ROOT = Path(__file__).parents[2]
@@ -48,9 +49,10 @@ def adapted(tokenizer, tmp_path_factory):
 @torch.no_grad()
 def logits(model):
     speech = torch.randn(1, 120, 80, generator=torch.Generator().manual_seed(0))
-    encoded = model.encode(speech, torch.tensor([120]))
-    batch = model.prompt_batch(["transcribe"], encoded, None)
-    return model.llm(inputs_embeds=model.embed_prompt(batch, encoded, None)).logits[..., :400]
+    llm = model.language_model
+    memory = llm.attend(model.encode(speech, torch.tensor([120])))
+    batch = llm.prompt_batch(memory, [Prompt("transcribe", model.language)], None)
+    return model.llm(inputs_embeds=llm.embed_prompt(batch, memory, None)).logits[..., :400]
 
 
 @pytest.mark.parametrize("format", ["funasr", "hf"])

@@ -190,7 +190,7 @@ def test_columns_are_found_in_any_case_and_empty_cells_told(convert, caplog):
     cells = "".join(f"{name}.wav,{text}\n" for name, text in TEXTS.items()).replace("你好", "")
     out, _ = convert("a.csv", "File,Transcript\n" + cells)
     assert [each.text for each in read_jsonl(out / "data.jsonl")] == ["hello world", "", "a third"]
-    assert "1 utterances have an empty transcript, the first is t1_2" in caplog.text
+    assert "1 utterance(s) have an empty transcript" in caplog.text
 
 
 def test_a_mapped_field_that_is_not_there(convert):

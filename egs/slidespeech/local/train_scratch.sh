@@ -34,10 +34,11 @@ once "$exp/scratch/init/.prepared" "$PYTHON" -m funasr_sap.train.scratch --confi
   --train "$scratch/train.jsonl" --output-dir "$exp/scratch/init"
 before=()
 for step in ctc llm context span; do
-  speech=$scratch/all.jsonl
+  speech=$scratch/all.jsonl # without speech, in part: of it the model learns to be silent
   if [ "$step" = span ]; then speech=$scratch/fresh.jsonl; fi
   once "$exp/scratch/$step/.trained" train "scratch/$step" "train_$step" ++model_directory="$exp/scratch/init" \
-    ++train_data_set_list="$speech" ++valid_data_set_list="$scratch/dev.jsonl" "${before[@]}"
+    ++train_data_set_list="$speech" ++valid_data_set_list="$scratch/dev.jsonl" \
+    ++dataset_conf.keep_empty=true "${before[@]}"
   before=(++init_param="$exp/scratch/$step/model.pt")
 done
 # The last step's configuration trains the span head alone; that of the step before says what the model is.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.extras import import_extra
 
 SAMPLE_RATE = 22_050
 
@@ -72,10 +73,7 @@ class Synthesizer:
     """espeak-ng; there is one a process: see ``get_synthesizer``."""
 
     def __init__(self):
-        try:
-            import espeakng_loader
-        except ImportError as error:
-            raise ConfigError("the mini corpus needs espeak-ng: pip install espeakng-loader") from error
+        espeakng_loader = import_extra("espeakng_loader", "the mini corpus")
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self._chunks: list[bytes] = []
         self._starts: list[tuple[int, int]] = []  # character and sample, of words and of the end

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from funasr_sap.data.mini_corpus.language import get_language
 from funasr_sap.errors import ConfigError
+from funasr_sap.extras import import_extra
 
 SPLITS = ("train", "dev", "test")
 # Words more frequent than this rank are common; the list ends where typing errors begin to prevail.
@@ -99,10 +100,7 @@ def rare_vocabulary(
 def _listed_words(lang: str) -> tuple[str, ...]:
     """The words of the frequency list, most frequent first."""
     language = get_language(lang)
-    try:
-        import wordfreq
-    except ImportError as error:
-        raise ConfigError("the mini corpus needs wordfreq: pip install wordfreq") from error
+    wordfreq = import_extra("wordfreq", "the mini corpus")
     return tuple(wordfreq.top_n_list(language.base, NUM_LISTED))
 
 

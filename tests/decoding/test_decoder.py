@@ -1,19 +1,19 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from funasr_sap.context.biasing_list import BiasingList
+from funasr_sap.context.keyword import offered_keywords
+from funasr_sap.decoding.decoder import decode
+from funasr_sap.decoding.finish import restore_spelling
+from funasr_sap.decoding.options import PRUNE_MODES, DecodingOptions
 from funasr_sap.errors import ConfigError
-from funasr_sap.models.decoding import (
-    PRUNE_MODES,
-    DecodingOptions,
-    _named,
-    decode,
-    restore_spelling,
-)
 from funasr_sap.models.guards import Guards
+from funasr_sap.models.language_model import Answer, Prompt
 from funasr_sap.models.repair import Repair
+from funasr_sap.models.sap2 import SAP2
 
 DISTRACTORS = ["photosynthesis", "xylem", "tumbleweed", "connotes"]
 
@@ -32,7 +32,35 @@ def lists_of(model, words):
 
 def recognise(model, batch, words, **options):
     lists = lists_of(model, words)
-    return decode(model, batch["speech"], batch["speech_lengths"], lists, DecodingOptions(**options))
+    return views(decode(model, batch["speech"], batch["speech_lengths"], lists, DecodingOptions(**options)))
+
+
+def views(results):
+    """Results as FunASR's users see them, by attributes."""
+    return [SimpleNamespace(**{"guards": [], "cut": False, **each.to_funasr()}) for each in results]
+
+
+class Scripted:
+    """A language model whose transcripts are written beforehand, around a real one."""
+
+    def __init__(self, real, write, opine=None):
+        self.real, self.write, self.opine = real, write, opine
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+    def generate(self, memory, prompts, seconds, drafts=None, temperature=0.0):
+        texts = [self.write(row, prompt.keywords) for row, prompt in enumerate(prompts)]
+        return [Answer(text, prompt.keywords) for text, prompt in zip(texts, prompts, strict=True)]
+
+    def score(self, memory, rows, texts, prompt):
+        return self.opine(texts) if self.opine else self.real.score(memory, rows, texts, prompt)
+
+
+def script(monkeypatch, write, opine=None):
+    """Let ``write(row, keywords)`` transcribe, and ``opine(texts)`` score, if it is given."""
+    real = SAP2.language_model.fget
+    monkeypatch.setattr(SAP2, "language_model", property(lambda self: Scripted(real(self), write, opine)))
 
 
 @pytest.mark.parametrize("prune", ["retrieval", "llm", "joint"])
@@ -74,12 +102,8 @@ def test_of_two_transcripts_the_better_is_taken(taught, make_batch, monkeypatch)
     batch, words = make_batch(taught.places), [["photosynthesis"], [], ["xylem"]]
     plain = [each.text for each in taught.utterances]
 
-    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
-        texts = [*plain, plain[0], plain[2]][: len(columns)]
-        written = ["nonsense" if wanted else text for wanted, text in zip(columns, texts, strict=True)]
-        return list(zip(written, columns, strict=True))
-
-    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
+    texts = [*plain, plain[0], plain[2]]
+    script(monkeypatch, lambda row, keywords: "nonsense" if keywords else texts[row])
     options = {"threshold": 0.0, "repair": False}
     found = recognise(taught.model, batch, words, **options)
     assert [each.text for each in found] == plain
@@ -93,10 +117,7 @@ def test_a_doubtful_keyword_is_written_where_the_transcript_is_better_for_it(tau
     batch, words = make_batch(taught.places), [list(each.keywords) for each in taught.utterances]
     spoiled = spoil(taught.utterances)
 
-    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
-        return [(spoiled[row % len(spoiled)], wanted) for row, wanted in enumerate(columns)]
-
-    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
+    script(monkeypatch, lambda row, keywords: spoiled[row % len(spoiled)])
     monkeypatch.setattr(taught.model, "threshold", 1.0)
     found = recognise(taught.model, batch, words)
     for each, utterance in zip(found, taught.utterances, strict=True):
@@ -114,10 +135,7 @@ def test_a_kept_keyword_without_enough_evidence_is_not_written(taught, make_batc
 
     spoiled = spoil(taught.utterances)
 
-    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
-        return [(spoiled[row % len(spoiled)], wanted) for row, wanted in enumerate(columns)]
-
-    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
+    script(monkeypatch, lambda row, keywords: spoiled[row % len(spoiled)])
     monkeypatch.setattr(taught.model, "repair", Repair())
     options = {"rescore": rescore, "threshold": 0.0}
     found = recognise(taught.model, batch, words, **options)
@@ -131,13 +149,10 @@ def test_a_transcript_that_a_guard_refuses_is_no_candidate(taught, make_batch, m
     batch, words = make_batch(taught.places), [list(each.keywords) for each in taught.utterances]
     texts = [each.text for each in taught.utterances]
 
-    def transcribe(model, encoded, lists, shortlist, columns, options, temperature=0.0):
-        return [(texts[row % 3] if wanted else "no " * 40, wanted) for row, wanted in enumerate(columns)]
-
-    monkeypatch.setattr("funasr_sap.models.decoding._transcribe", transcribe)
-    monkeypatch.setattr(
-        "funasr_sap.models.candidates.score_texts",
-        lambda model, speech, rows, texts, _: [1e3 * text.count("no no") for text in texts],
+    script(
+        monkeypatch,
+        lambda row, keywords: texts[row % 3] if keywords else "no " * 40,
+        lambda texts: [1e3 * text.count("no no") for text in texts],
     )
     found = recognise(taught.model, batch, words, repair=False)
     assert [each.text for each in found] == texts
@@ -298,7 +313,7 @@ def test_a_shared_list_is_the_same_as_one_each(taught, make_batch):
     shared = lists_of(taught.model, [words]) * 3
     batch = make_batch(taught.places)
     options = DecodingOptions(prune="retrieval")
-    found = decode(taught.model, batch["speech"], batch["speech_lengths"], shared, options)
+    found = views(decode(taught.model, batch["speech"], batch["speech_lengths"], shared, options))
     assert found == recognise(taught.model, batch, [words] * 3)
 
 
@@ -311,12 +326,10 @@ def test_bf16(taught, make_batch):
 
 def test_keywords_with_commas_can_be_named(taught):
     (biasing_list,) = lists_of(taught.model, [["1,000", "000", "Xylem", ",", "none", "la, la"]])
-    columns, index = list(range(len(biasing_list))), list(range(len(biasing_list)))
+    prompt = Prompt("prune", "en", offered_keywords(biasing_list))
 
     def named(answer):
-        return [
-            biasing_list.words[n] for n in _named(taught.model, answer, biasing_list, index, columns, "en")
-        ]
+        return [each.text for each in taught.model.language_model._named(prompt, answer)]
 
     assert named("1,000, xylem") == ["1,000", "000", "Xylem"]
     assert named("000, la, la") == ["000", "la, la"]
@@ -341,12 +354,12 @@ def test_keywords_with_commas_can_be_named(taught):
     ],
 )
 def test_restoring_the_users_spelling(text, keywords, restored):
-    assert restore_spelling(text, keywords) == restored
+    assert restore_spelling(text, {word: word for word in keywords}) == restored
 
 
 def test_restoring_what_was_looked_for_in_another_form():
-    given = {"GPT": "ＧＰＴ"}
-    assert restore_spelling("use gpt and xylem", ["GPT", "Xylem"], given) == "use ＧＰＴ and Xylem"
+    given = {"GPT": "ＧＰＴ", "Xylem": "Xylem"}
+    assert restore_spelling("use gpt and xylem", given) == "use ＧＰＴ and Xylem"
 
 
 def test_bad_options():

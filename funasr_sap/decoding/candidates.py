@@ -1,17 +1,21 @@
 """Candidates: the transcripts that an utterance may get, and the choice among them."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from funasr_sap.context.biasing_list import encode_keyword
-from funasr_sap.models.answers import score_texts
-from funasr_sap.models.letters import spell, step_mask
+from funasr_sap.decoding.utterance import Utterance
 from funasr_sap.models.repair import best_draft
-from funasr_sap.models.speech import BLANK, Speech
-from funasr_sap.models.timestamps import log_likelihoods
 from funasr_sap.text.words import has, tokens
 
+if TYPE_CHECKING:
+    from funasr_sap.models.sap2 import SAP2
+
 REACH = 25.0  # nats; what is further behind than this is given up before the LLM is asked, for speed
+
+Score = Callable[[Sequence[str]], list[float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +32,8 @@ class Candidates:
 
 
 def collect(
-    model,
-    speech: Speech,
-    row: int,
-    texts: Sequence[str],
+    model: SAP2,
+    utterance: Utterance,
     kept: dict[str, float],
     doubtful: dict[str, float],
     *,
@@ -42,83 +44,61 @@ def collect(
     Each keyword that a repaired text lacks is written where the CTC head likes it best, be it over another.
 
     Args:
-        model: a ``SAP2`` with a CTC head.
-        speech: the encoded batch.
-        row: the utterance.
-        texts: its transcripts.
+        model: says how to repair and what transcripts are worth.
+        utterance: one that a CTC head heard.
         kept: the keywords that retrieval kept, and their confidence.
         doubtful: those that are tried all the same.
         repair: False leaves the texts as they are.
     """
-    keywords = {**kept, **doubtful}
+    texts, keywords = utterance.texts, {**kept, **doubtful}
     if not any(texts) or (not keywords and len(texts) == 1):  # nothing to choose from
         return Candidates(texts[:1], [0.0])
-    hear = likelihoods(model, speech, row)
     found = texts
     if repair:
-        repaired = [model.repair(text, [*kept], [*kept.values()], hear) for text in texts]
+        repaired = [model.repair(text, [*kept], [*kept.values()], utterance.ctc_score) for text in texts]
         likely = [word for word, score in keywords.items() if score >= model.rescoring.confidence]
-        tried = [_write(text, word, hear) for text in dict.fromkeys(repaired) for word in likely]
+        tried = [
+            _write(text, word, utterance.ctc_score) for text in dict.fromkeys(repaired) for word in likely
+        ]
         found = [*repaired, *texts, *tried]
     found = list(dict.fromkeys(found))
-    both = with_letters(hear, speech, row)
-    worths = model.rescoring.worths_without_llm(found, [*keywords], [*keywords.values()], both)
+    worths = model.rescoring.worths_without_llm(
+        found, [*keywords], [*keywords.values()], utterance.heard_score
+    )
     least = max(worths) - REACH
     near = [place for place, worth in enumerate(worths) if worth >= least]
     return Candidates([found[place] for place in near], [worths[place] for place in near])
 
 
-def choose(model, speech: Speech, candidates: Sequence[Candidates], language: str) -> list[str]:
+def choose(
+    candidates: Sequence[Candidates],
+    weight: float,
+    opinions: Callable[[list[int], list[str]], list[float]],
+) -> list[str]:
     """Choose a transcript for each utterance; the LLM is asked where there are several.
 
     Args:
-        model: a ``SAP2``.
-        speech: B utterances.
-        candidates: of each.
-        language: of the LLM's prompt.
+        candidates: of each utterance.
+        weight: of the LLM's opinion; 0 does not ask it.
+        opinions: gives the LLM's log likelihood of transcripts, each of an utterance, in nats.
     """
     pairs = [(row, text) for row, each in enumerate(candidates) for text in each.texts if len(each.texts) > 1]
-    opinions = {}
-    if pairs and model.rescoring.llm:
+    known = {}
+    if pairs and weight:
         rows, texts = zip(*pairs, strict=True)
-        opinions = dict(zip(pairs, score_texts(model, speech, rows, texts, language), strict=True))
+        known = dict(zip(pairs, opinions(list(rows), list(texts)), strict=True))
     chosen = []
     for row, each in enumerate(candidates):
         worths = [
-            worth + model.rescoring.llm * opinions.get((row, text), 0.0)
+            worth + weight * known.get((row, text), 0.0)
             for text, worth in zip(each.texts, each.worths, strict=True)
         ]
         chosen.append(each.texts[worths.index(max(worths))])
     return chosen
 
 
-def likelihoods(model, speech: Speech, row: int) -> Callable | None:
-    """Tell how texts are scored by the CTC head for an utterance; None without one."""
-    if speech.log_probs is None:
-        return None
-    log_probs = speech.log_probs[row, : int(speech.frame_mask[row].sum())]
-
-    def spelt(text):
-        return [piece for word in text.split() for piece in encode_keyword(model.tokenizer, word)]
-
-    return lambda texts: log_likelihoods(log_probs, [spelt(text) for text in texts], BLANK)
-
-
-def with_letters(hear: Callable, speech: Speech, row: int) -> Callable:
-    """Take the mean of the scores by the CTC head and by the letter head, if there is one."""
-    if speech.letters is None:
-        return hear
-    heard = speech.letters[row][step_mask(speech.frame_mask)[row]]
-
-    def both(texts):
-        letters = log_likelihoods(heard, [spell(text) for text in texts], BLANK)
-        return [(a + b) / 2 for a, b in zip(hear(texts), letters, strict=True)]
-
-    return both
-
-
-def _write(text: str, keyword: str, hear: Callable) -> str:
+def _write(text: str, keyword: str, score: Score) -> str:
     """Write a keyword that a text lacks; silence stays, and a keyword without letters is not written."""
     if not tokens(text) or not tokens(keyword) or has(keyword, text):
         return text
-    return best_draft(text, keyword, hear)[1]
+    return best_draft(text, keyword, score)[1]
