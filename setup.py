@@ -54,6 +54,8 @@ setup(
     package_data={
         "funasr_sap": [
             "py.typed",
+            "conf/*.yaml",
+            "conf/deepspeed/*.json",
             "context/*.yaml",
             "metrics/*.html",
             "pretrained/*/*",

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from funasr_sap import __version__
+from funasr_sap.commands import is_command, list_commands, run_command
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, check_log_level
 from funasr_sap.registration import EMBEDDED
@@ -62,11 +63,14 @@ The names are FunASR's; ++key=value and key=value work too. FunASR's own program
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; errors are one sentence and exit status 1."""
-    argv = _name_audio(sys.argv[1:] if argv is None else list(argv))
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if is_command(argv):
+        run_command(argv)
+    argv = _name_audio(argv)
     ours = [argument for argument in argv if OVERRIDE.fullmatch(argument)]
     called = any(a.startswith("+") for a in ours) or (ours and not any(a.startswith("-") for a in argv))
     if not argv or argv[0] in HELP_FLAGS or (called and not set(HELP_FLAGS).isdisjoint(argv)):
-        sys.stdout.write(HELP)
+        sys.stdout.write(f"{HELP}\n{list_commands()}")
         sys.exit(0)
     if called:
         run(lambda: recognise_overrides(argv))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from funasr_sap.commands import NAMES
+
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README_zh.md")
 DOCUMENTS = sorted(
@@ -89,7 +91,9 @@ def test_options_of_commands_exist(document):
             for option in filter(lambda word: word.startswith("--"), words):
                 variable = option.removeprefix("--").replace("-", "_")
                 assert re.search(rf"^{variable}=", known, flags=re.MULTILINE), f"{document}: {option}"
-        if words[0] == "funasr-sap-train":
+        if words[0] == "funasr-sap" and re.fullmatch("[a-z-]+", words[1]):
+            assert words[1] in NAMES, f"{document}: {words[1]}"
+        if words[0] == "funasr-sap-train" or words[:2] == ["funasr-sap", "train"]:
             config = words[words.index("--config-name") + 1]
             assert (ROOT / "conf" / f"{config}.yaml").is_file()
 

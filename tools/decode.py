@@ -1,82 +1,8 @@
 #!/usr/bin/env python3
-r"""Decode a list of utterances with SAP², Paraformer or another of FunASR's models.
+"""Calls ``funasr-sap decode``."""
 
-python tools/decode.py ++model_dir=sap2 ++scp_file=data/test/wav.scp ++biasing_list=data/test/biasing_list \
-    ++output_file=exp/decode.txt ++output_dir=exp/decode ++nj=4
-
-A run that was interrupted goes on where it stopped when the same command is given again. Exit status 1 where
-an utterance could not be decoded; the others are.
-"""
-
-import contextlib
-import dataclasses
-import logging
-import sys
-from dataclasses import dataclass
-
-from funasr_sap.tool import option, parse_overrides, run
-
-MODEL_OPTIONS = (
-    "language",
-    "itn",
-    "prune",
-    "top",
-    "threshold",
-    "guards",
-    "repair",
-    "rescore",
-    "use_llm",
-    "speculate",
-    "index_dir",
-)
-MODEL_OPTIONS += ("bf16", "fp16")
-
-
-@dataclass
-class DecodeOptions:
-    """What the tool takes."""
-
-    model_dir: str = option("a model directory, or a name such as sap2 or paraformer-zh")
-    scp_file: str = option("wav.scp or JSONL")
-    output_file: str | None = option("gets utt<TAB>text, in the order of the list", None)
-    output_dir: str | None = option("gets 1best_recog/{text,score,time_stamp,keywords}", None)
-    biasing_list: str | None = option("biasing lists by utterance id, or keywords for all, one a line", None)
-    batch_size: int = option("utterances decoded together, at most", 16)
-    batch_seconds: float = option("seconds of speech decoded together, padding included, at most", 240.0)
-    nj: int | None = option("processes; not given: one a GPU, or one on the CPU", None)
-    device: str = option("cuda (all GPUs), cuda:0, cpu; without a GPU, the CPU", "cuda")
-    gpus: str | None = option("numbers of the GPUs to use, such as 0,1", None)
-    vad_model: str | None = option("cuts long audio first, for example silero-vad", None)
-    resume: bool = option("go on from what an interrupted run finished; false starts anew", True)
-    language: str | None = option("the language spoken, as the model names it: en, zh, ...", None)
-    itn: bool | None = option("true writes numbers in digits, where the model can", None)
-    prune: str | None = option("SAP²: retrieval, llm, none or joint (its default: retrieval)", None)
-    top: int | None = option("SAP²: keywords kept by retrieval", None)
-    threshold: float | None = option("SAP²: least confidence of a keyword, from 0 to 1", None)
-    guards: bool | None = option("SAP²: false believes every transcript", None)
-    repair: bool | None = option("SAP²: false writes no keyword that the LLM did not write", None)
-    rescore: bool | None = option("SAP²: false makes no other transcripts to choose from", None)
-    use_llm: bool | None = option("SAP²: false takes the CTC head's transcript, repaired", None)
-    speculate: bool | None = option("SAP²: false lets the LLM write token by token; slower, the same", None)
-    index_dir: str | None = option("SAP²: folder that keeps the indexes of long biasing lists", None)
-    bf16: bool | None = option("SAP²: multiply matrices in bf16", None)
-    fp16: bool | None = option("SAP²: multiply matrices in fp16", None)
-
-
-def main(argv=None):
-    """Decode, write, report the speed; 1 where an utterance could not be decoded."""
-    given = dataclasses.asdict(parse_overrides(argv, DecodeOptions, __doc__))
-    options = {name: given.pop(name) for name in MODEL_OPTIONS}
-    options = {name: value for name, value in options.items() if value is not None}
-    logging.getLogger().setLevel(logging.WARNING)
-    # FunASR prints notices; stdout is for results.
-    with contextlib.redirect_stdout(sys.stderr):
-        from funasr_sap.decode.job import DecodingJob
-
-        summary = DecodingJob(**given, options=options).run()
-    print(f"{given['output_file'] or given['output_dir']}: {summary}")
-    return 1 if summary.failed else 0
-
+from funasr_sap.commands.decode import main
+from funasr_sap.tool import run
 
 if __name__ == "__main__":
     run(main)

@@ -1,7 +1,7 @@
 """Acoustic evidence as a probability: of the keywords that get 0.9, nine in ten are spoken.
 
 A logistic model of six numbers; its coefficients belong to the weights of CTC head and span head, so each
-model directory has its own (``retrieval_conf.calibration``). ``tools/calibrate.py`` fits them.
+model directory has its own (``retrieval_conf.calibration``). ``funasr-sap calibrate`` fits them.
 """
 
 import dataclasses

@@ -23,7 +23,7 @@ SAMPLE_RATE = 16000  # Hz, what FunASR resamples to
 
 @dataclass
 class FunASRJsonlOptions:
-    """What ``tools/scp2jsonl.py`` takes for this form."""
+    """What ``funasr-sap scp2jsonl`` takes for this form."""
 
     scp_file_list: list[str] = option('the Kaldi files, one a data type: ["wav.scp","text"]')  # noqa: RUF009
     jsonl_file_out: str = option("the JSONL file to write")

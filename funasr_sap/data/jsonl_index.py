@@ -38,7 +38,7 @@ class JsonlIndex:
 
     def __init__(self, path: str | os.PathLike, skip_bad: bool = False):
         if holds_array(path):
-            raise DataError(f"{path} is a JSON array, expected lines; convert it with tools/convert.py")
+            raise DataError(f"{path} is a JSON array, expected lines; convert it with funasr-sap convert")
         self.path = path
         problems: list[str] = []
         numbers, offsets, sizes, speech, text = (array(code) for code in "qqqii")

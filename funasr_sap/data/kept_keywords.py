@@ -14,7 +14,7 @@ from funasr_sap.errors import DataError
 def read_kept_keywords(path: str | os.PathLike) -> dict[str, list[str]]:
     """Read the keywords that stage 1 kept of each utterance.
 
-    Three forms are read: ``1best_recog/keywords`` of tools/decode.py; the JSON lines that the command
+    Three forms are read: ``1best_recog/keywords`` of funasr-sap decode; the JSON lines that the command
     ``funasr`` prints, with ``key`` and ``keywords``; and the result lines of SAP²-ASR, with ``audios`` and
     ``response``, keywords with commas between them, or "none", where a line without ``key`` is named after
     its audio.

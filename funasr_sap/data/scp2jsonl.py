@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Scp2JsonlOptions:
-    """What ``tools/scp2jsonl.py`` takes."""
+    """What ``funasr-sap scp2jsonl`` takes."""
 
     scp_file: str = option("wav.scp: 'utt path' lines; paths are kept as they are")
     transcript_file: str = option("text: 'utt transcript' lines")

@@ -109,7 +109,7 @@ def read_parts(staged_dir: str | os.PathLike) -> list[Part]:
     """
     path = Path(staged_dir, PARTS)
     if not path.is_file():
-        raise DataError(f"{path} is missing; make the mixes with tools/prepare_staged_data.py")
+        raise DataError(f"{path} is missing; make the mixes with funasr-sap staged-data")
     return [Part(**part) for part in json.loads(path.read_text(encoding="utf-8"))]
 
 

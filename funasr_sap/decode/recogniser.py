@@ -4,9 +4,10 @@ from funasr_sap.auto_model import AutoModel
 from funasr_sap.decode.funasr_model import FunasrModel
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.sap2 import SAP2
+from funasr_sap.options import DECODING
 from funasr_sap.request import Request
 
-SHARED_OPTIONS = ("language", "itn")  # of generate, for SAP² and others
+SHARED_OPTIONS = [each.name for each in DECODING if not each.only_sap2]
 
 
 class Recogniser:

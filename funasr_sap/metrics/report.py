@@ -17,7 +17,7 @@ PACKAGES = ("funasr-sap", "funasr", "torch", "transformers")
 
 
 def read_score(path: str) -> dict:
-    """Read one result of ``tools/score.py``.
+    """Read one result of ``funasr-sap score --json``.
 
     Raises:
         DataError: the file is not such a result.
@@ -28,7 +28,7 @@ def read_score(path: str) -> dict:
         for name in ("wer", "u_wer", "b_wer"):
             result[name]["error_rate"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a result of tools/score.py --json ({error!r}).") from error
+        raise DataError(f"{path} is not a result of funasr-sap score --json ({error!r}).") from error
     return result
 
 
@@ -57,7 +57,7 @@ def format_rows(rows: Sequence[tuple[str, dict]]) -> list[tuple[str, ...]]:
 
 
 def _rate_with_interval(result: Mapping, name: str) -> str:
-    """Write a rate, and its interval where ``tools/score.py --bootstrap`` found one."""
+    """Write a rate, and its interval where ``--bootstrap`` found one."""
     text = rate(result[name]["error_rate"])
     return f"{text} {interval(result['bootstrap'][name])}" if "bootstrap" in result else text
 

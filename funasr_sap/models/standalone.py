@@ -140,7 +140,7 @@ def model_card(state: dict, config: dict, source: Path) -> str:
 
 
 def _results(source: Path) -> str:
-    """Write the results of a directory: its ``RESULTS.md``, and what ``tools/score.py --json`` left there."""
+    """Write the results of a directory: its ``RESULTS.md``, and what ``score --json`` left there."""
     written = source / "RESULTS.md"
     parts = [written.read_text(encoding="utf-8").strip()] if written.is_file() else []
     scores = sorted(source.rglob("score*.json"))

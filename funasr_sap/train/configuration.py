@@ -8,6 +8,7 @@ from pathlib import Path
 from funasr.download.download_model_from_hub import download_model
 from omegaconf import DictConfig, OmegaConf
 
+from funasr_sap.configurations import FOLDER, find_configuration
 from funasr_sap.errors import ConfigError
 from funasr_sap.model_names import find_model
 from funasr_sap.models.builder import check_keys
@@ -85,17 +86,21 @@ def distribution_options(config: dict, processes: int = 1) -> dict:
             "train_conf: use_fsdp does not take use_fp16; set ++train_conf.use_bf16=true instead"
         )
     if options["use_deepspeed"]:
-        check_deepspeed(options["deepspeed_config"], train_conf.get("accum_grad", 1), processes)
+        file = check_deepspeed(options["deepspeed_config"], train_conf.get("accum_grad", 1), processes)
+        options["deepspeed_config"] = file
     return options
 
 
-def check_deepspeed(file: str, accum_grad: int, processes: int = 1) -> None:
+def check_deepspeed(file: str, accum_grad: int, processes: int = 1) -> str:
     """Check DeepSpeed's configuration against the training's.
 
     Args:
-        file: JSON, such as those in ``conf/deepspeed``.
+        file: JSON, or one of the package's, such as "conf/deepspeed/zero2.json".
         accum_grad: batches an update.
         processes: of the training.
+
+    Returns:
+        The file's path.
 
     Raises:
         ConfigError: where DeepSpeed is not installed, or the file does not fit.
@@ -105,8 +110,13 @@ def check_deepspeed(file: str, accum_grad: int, processes: int = 1) -> None:
             "train_conf.use_deepspeed: DeepSpeed is not installed; install it with pip install deepspeed, or "
             "use ++train_conf.use_fsdp=true"
         )
-    if not os.path.isfile(file):
-        raise ConfigError(f"train_conf.deepspeed_config: no such file: {file!r}; see conf/deepspeed")
+    try:
+        file = str(find_configuration(file))
+    except ConfigError:
+        ours = ", ".join(f"conf/deepspeed/{path.name}" for path in sorted(FOLDER.glob("deepspeed/*")))
+        raise ConfigError(
+            f"train_conf.deepspeed_config: no such file: {file!r}; expected one, or {ours} of this package"
+        ) from None
     try:
         conf = json.loads(Path(file).read_text(encoding="utf-8"))
     except ValueError as error:
@@ -123,3 +133,4 @@ def check_deepspeed(file: str, accum_grad: int, processes: int = 1) -> None:
             f"{file}: ZeRO-3 in {processes} processes, which would wait for each other for ever where their "
             "batches use other parts of the model; set ++train_conf.use_fsdp=true instead, or take zero2.json"
         )
+    return file

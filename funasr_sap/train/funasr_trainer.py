@@ -104,7 +104,9 @@ def check_lines(path: str, dataset_conf: DictConfig | dict) -> None:
         raise DataError(f"{path} holds no utterance; expected a JSONL line for each")
     if len(blank) == len(too_long):
         raise DataError(f"{path}: all {len(blank)} transcripts are empty, there is nothing to train on")
-    warn_of_blank(path, blank, "FunASR trains on them; tools/scp2jsonl.py ++keep_empty=false leaves them out")
+    warn_of_blank(
+        path, blank, "FunASR trains on them; `funasr-sap scp2jsonl ++keep_empty=false` leaves them out"
+    )
     if all(too_long):
         raise DataError(f"{path}: all {len(too_long)} utterances are longer than {limits}, nothing is left")
     if any(too_long):
@@ -118,7 +120,7 @@ def is_too_long(record: object, limits: dict[str, int]) -> bool:
     if not isinstance(record, dict) or not all(isinstance(record.get(k), str) for k in ("source", "target")):
         raise ValueError(
             f"expected an object with source and target, got {json.dumps(record, ensure_ascii=False):.60}; "
-            "tools/convert.py --from jsonl --to funasr makes them from ChatML"
+            "funasr-sap convert --from jsonl --to funasr makes them from ChatML"
         )
     source, target = record.get("source_len", 1), record.get("target_len", 0)
     return (

@@ -1,6 +1,6 @@
 """A model directory to train from nothing: a tokenizer and feature statistics learned from a corpus.
 
-python -m funasr_sap.train.scratch --config conf/sap2_tiny.yaml --train train.jsonl --output-dir DIR
+python -m funasr_sap.train.scratch --config sap2_tiny --train train.jsonl --output-dir DIR
 """
 
 import argparse
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.audio import load_audio
+from funasr_sap.configurations import find_configuration
 from funasr_sap.context.prompt_table import load_prompts, special_tokens
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.jsonl import read_jsonl
@@ -106,15 +107,14 @@ def prepare(config: dict, train: Path, output_dir: Path, cmvn_utterances: int = 
 def main(argv=None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="the model's YAML configuration")
+    parser.add_argument("--config", required=True, help="the model's YAML, or the name of the package's")
     parser.add_argument("--train", type=Path, required=True, help="JSONL of the training utterances")
     parser.add_argument("--output-dir", type=Path, required=True, help="the model directory to write")
     arguments = parser.parse_args(argv)
     import funasr_sap  # noqa: F401  (registers the classes)
 
-    prepare(
-        yaml.safe_load(arguments.config.read_text(encoding="utf-8")), arguments.train, arguments.output_dir
-    )
+    config = yaml.safe_load(find_configuration(arguments.config).read_text(encoding="utf-8"))
+    prepare(config, arguments.train, arguments.output_dir)
 
 
 if __name__ == "__main__":

@@ -256,3 +256,11 @@ def test_versions_of_both_programs(call):
     status, stdout, stderr = call("--version")
     assert (status, stderr) == (0, "")
     assert stdout == f"funasr-sap {__version__}\nfunasr {funasr.__version__}\n"
+
+
+def test_transcribe_is_the_form_with_overrides(call, model_dir, wavs):
+    arguments = (f"+input={wavs[0]}", "+hotwords=[chlorophyll]", f"+model={model_dir}", "+ncpu=1")
+    status, stdout, _ = call("transcribe", *arguments)
+    assert (status, stdout) == (0, call(*arguments)[1]) and stdout.startswith('{"key": ')
+    status, stdout, _ = call("transcribe", f"+input={wavs[0]}")  # by the embedded model
+    assert status == 0 and stdout.count("\n") == 1

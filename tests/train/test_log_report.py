@@ -147,7 +147,7 @@ def test_bad_scores(tmp_path):
     with pytest.raises(ConfigError, match="for the stage 'x', expected one of logs"):
         main([str(REAL), f"--score=x={score}", f"--output-dir={tmp_path}"])
     score.write_text("{}")
-    with pytest.raises(DataError, match="is not a result of tools/score"):
+    with pytest.raises(DataError, match="is not a result of funasr-sap score"):
         main([str(REAL), f"--score=logs={score}", f"--output-dir={tmp_path}"])
     with pytest.raises(SystemExit):
         main([str(REAL), "--score=logs"])

@@ -8,11 +8,12 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
+from funasr_sap.configurations import FOLDER
 from funasr_sap.errors import ConfigError
 from funasr_sap.train import configuration
 from funasr_sap.train.configuration import distribution_options
 from funasr_sap.train.distributed import Process
-from funasr_sap.train.main import _with_whole_path
+from funasr_sap.train.main import _with_config_path
 from funasr_sap.train.scheduler import build_scheduler_conf
 from funasr_sap.train.trainer import Trainer
 from funasr_sap.train.training import choose_trainable, freeze_parameters, set_backends, train
@@ -176,7 +177,10 @@ def test_deepspeeds_configurations_fit(stage, monkeypatch, tmp_path):
     assert distribution_options({"train_conf": train_conf})["deepspeed_config"] == str(file)
     with pytest.raises(ConfigError, match=r"gradient_accumulation_steps is 1, train_conf.accum_grad is 4"):
         distribution_options({"train_conf": train_conf | {"accum_grad": 4}})
-    with pytest.raises(ConfigError, match=r"deepspeed_config: no such file: 'no.json'; see conf/deepspeed"):
+    with pytest.raises(
+        ConfigError,
+        match=r"deepspeed_config: no such file: 'no.json'; expected one, or conf/deepspeed/zero1.json",
+    ):
         distribution_options({"train_conf": train_conf | {"deepspeed_config": "no.json"}})
     if stage == 3:
         with pytest.raises(ConfigError, match=r"ZeRO-3 in 2 processes, .* \+\+train_conf\.use_fsdp=true"):
@@ -209,9 +213,12 @@ def test_freeze_param_is_funasrs(make_model):
 @pytest.mark.parametrize("given", [["--config-path", "conf"], ["--config-path=conf"], ["-cp", "conf"]])
 def test_a_relative_folder_of_configurations(given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    packaged = ["--config-path", str(FOLDER)]
+    assert _with_config_path(["++a=1"]) == [*packaged, "++a=1"]
+    assert _with_config_path(["++a=1", *given]) == [*packaged, "++a=1"]  # run outside a checkout
+    (tmp_path / "conf").mkdir()
     whole = ["--config-path", str(tmp_path / "conf")]
-    assert _with_whole_path(["++a=1", *given, "-m"]) == [*whole, "++a=1", "-m"]
-    assert _with_whole_path(["++a=1"]) == ["++a=1"]
+    assert _with_config_path(["++a=1", *given, "-m"]) == [*whole, "++a=1", "-m"]
 
 
 def test_lora_only_is_funasrs(make_model):
