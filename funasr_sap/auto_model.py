@@ -2,7 +2,8 @@
 
 import contextlib
 import copy
-import logging
+import dataclasses
+import functools
 import os
 import threading
 from collections.abc import Mapping
@@ -10,25 +11,29 @@ from pathlib import Path
 
 import funasr
 import torch
+from funasr.utils.vad_utils import merge_vad
 from tqdm import tqdm
 
 from funasr_sap.arguments import check_call, check_options, check_vad_options, warn_of_device
 from funasr_sap.audio import load_audio
 from funasr_sap.data.processes import count_cpus
+from funasr_sap.decoding.options import DecodingOptions
+from funasr_sap.decoding.result import Result
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS
 from funasr_sap.hotwords import NAMES, read_hotwords
-from funasr_sap.inference import CALL_KEYS, OPTIONS, decoding_options
+from funasr_sap.inference import CALL_KEYS, precision
 from funasr_sap.inputs import is_single, read_requests
 from funasr_sap.model_names import find_model
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.checkpoint import load_safetensors
 from funasr_sap.models.sap2 import SAP2
+from funasr_sap.recogniser import BATCH_SIZE, OPTIONS, Recogniser, Settings
 from funasr_sap.registration import EMBEDDED
 from funasr_sap.request import Request
 from funasr_sap.results import RESULTS_FOLDER, write_results
 
-BATCH_SIZE = 16  # utterances
+MERGE_SECONDS = 15  # of stretches that merge_vad puts together at most, as in FunASR
 HALF_PRECISION = {"fp16": torch.float16, "bf16": torch.bfloat16}
 HELPERS = ("vad_model", "punc_model", "spk_model")
 # FunASR's models, Silero's VAD before all, keep the state of a call in themselves: one thread at a time, and
@@ -133,20 +138,62 @@ class AutoModel(funasr.AutoModel):
     def _recognise(self, input, cfg: dict) -> list[dict]:
         """Recognise by a ``SAP2``; this is the copy of one call."""
         cfg = check_options({**self.precision, **self.defaults, **cfg})
-        self._check_options(cfg)
+        check_call(cfg)
+        check_keys("generate", cfg, (CALL_KEYS | GENERATE_KEYS) - {"input"})
+        recogniser = Recogniser(self.model, self.kwargs["frontend"])
+        options = recogniser.options(**{name: cfg.get(name) for name in OPTIONS})
         hotwords = read_hotwords(**{name: cfg.pop(name, None) for name in NAMES})
         own = ("key", "data_type", "fs", "output_dir")
         key, data_type, fs, output_dir = (cfg.pop(name, None) for name in own)
         requests = read_requests(input, hotwords, data_type, fs, key, self.default_hotwords)
         if output_dir is not None:  # a folder that cannot be written is an error before the work
             Path(output_dir, RESULTS_FOLDER).mkdir(parents=True, exist_ok=True)
-        cfg |= {"data_type": None, "said": set()}
-        results = self._generate_long(requests, cfg) if self.vad_model else self._generate(requests, cfg)
+        if self.punc_model is not None or self.spk_model is not None:
+            results = self._recognise_by_funasr(recogniser, requests, cfg)
+        else:
+            found = self._recognise_requests(recogniser, requests, options, cfg)
+            results = [result.to_funasr() for result in found]
         if data_type in (None, "sound") and is_single(input) and "error" in results[0]:
             raise DataError(results[0]["error"])
         if output_dir is not None:
             write_results(output_dir, results)
         return results
+
+    def _recognise_requests(
+        self, recogniser: Recogniser, requests: list[Request], options: DecodingOptions, cfg: dict
+    ) -> list[Result]:
+        """Recognise utterances, or, with a VAD model, talks."""
+        hidden = cfg.get("disable_pbar", self.kwargs.get("disable_pbar"))
+        settings = Settings(
+            cfg["batch_size"],
+            cfg.get("index_dir"),
+            precision(cfg.get("bf16", False), cfg.get("fp16", False)),
+            cfg.get("progress_callback"),
+            bool(hidden),
+        )
+        if self.vad_model is None:
+            return recogniser.recognise(requests, options, settings)
+        results = []
+        own = dataclasses.replace(settings, progress=None, hide_bar=len(requests) > 1 or settings.hide_bar)
+        hidden = len(requests) < 2 or settings.hide_bar
+        for request in tqdm(requests, desc="talks", disable=True if hidden else None):
+            segment = functools.partial(self._segment, cfg=cfg)
+            results.append(recogniser.recognise_long(request, segment, options, own))
+            if settings.progress is not None:
+                settings.progress(len(results), len(requests))
+        return results
+
+    def _segment(self, waveform: torch.Tensor, cfg: dict) -> list[tuple[float, float]]:
+        """Find speech by the VAD model: (start, end) in seconds of each stretch."""
+        rate = self.kwargs["frontend"].fs
+        more = {"fs": rate, "disable_pbar": True, "batch_size": 1}
+        found = self.inference(
+            waveform.numpy(), model=self.vad_model, kwargs=copy.deepcopy(self.vad_kwargs), **more
+        )
+        segments = found[0]["value"]
+        if cfg.get("merge_vad"):
+            segments = merge_vad(segments, round(1000 * (cfg.get("merge_length_s") or MERGE_SECONDS)))
+        return [(start / 1000, min(end / 1000, len(waveform) / rate)) for start, end in segments]
 
     def inference(self, input, input_len=None, model=None, kwargs=None, **more):
         """Run one of the models, as FunASR does; those that are not SAP² in one thread at a time."""
@@ -154,42 +201,29 @@ class AutoModel(funasr.AutoModel):
         with contextlib.nullcontext() if is_sap2 else ONE_AT_A_TIME:
             return super().inference(input, input_len=input_len, model=model, kwargs=kwargs, **more)
 
-    def _check_options(self, cfg: dict) -> None:
-        """Raise on options that no part of the model takes, before any work."""
-        check_call(cfg)
-        check_keys("generate", cfg, (CALL_KEYS | GENERATE_KEYS) - {"input"})
-        decoding_options(self.model, self.kwargs["frontend"], **{name: cfg.get(name) for name in OPTIONS})
-
-    def _generate(self, requests: list[Request], cfg: dict) -> list[dict]:
-        """Recognise utterances in batches of like length, and give them back in their order."""
-        order = sorted(range(len(requests)), key=lambda place: requests[place].size)
-        found = super().generate([requests[place] for place in order], **cfg)
-        results = dict(zip(order, found, strict=True))
-        return [results[place] for place in range(len(requests))]
-
-    def _generate_long(self, requests: list[Request], cfg: dict) -> list[dict]:
-        """Recognise long audio, cut by the VAD model."""
-        results, sample_rate = [], self.kwargs["frontend"].fs
-        cfg |= {"fs": sample_rate}
+    def _recognise_by_funasr(self, recogniser: Recogniser, requests: list[Request], cfg: dict) -> list[dict]:
+        """Recognise talks in FunASR's own pipeline, which adds punctuation and speakers."""
+        results = []
         if cfg.get("merge_length_s") is not None:  # FunASR reads it where only the model's own options are
             own = {**self._base_kwargs_map["kwargs"], "merge_length_s": cfg["merge_length_s"]}
             self._base_kwargs_map = {**self._base_kwargs_map, "kwargs": own}
-        hidden = len(requests) < 2 or self.kwargs.get("disable_pbar")
-        for request in tqdm(requests, desc="talks", disable=True if hidden else None):
+        for request in requests:
             try:
-                waveform = load_audio(request.audio, sample_rate, request.sample_rate)
+                waveform = load_audio(request.audio, recogniser.sample_rate, request.sample_rate)
             except DataError as error:
-                sentence = " ".join(f"{request.key}: {error}".split())
-                logging.error("%s", sentence)
-                results.append(_merged({"error": sentence}, request.key))
+                results.append(Result(request.key, error=f"{request.key}: {error}").to_funasr())
                 continue
-            found = super().generate(waveform.numpy(), hotwords=request.hotwords, **cfg)
+            more = {**cfg, "fs": recogniser.sample_rate, "data_type": None, "hotwords": request.hotwords}
+            found = super().generate(waveform.numpy(), **more)
             results.append(_merged(found[0] if found else {}, request.key))
         return results
 
 
 def _merged(found: dict, key: str) -> dict:
-    """Name a talk's result; a keyword found in several segments stands once, with its best evidence."""
+    """Name a talk's result; a keyword found in several segments stands once, with its best evidence.
+
+    FunASR moves no times but its own, so that the words are left out.
+    """
     scores = {}
     for word, score in zip(found.get("keywords", ()), found.get("keyword_scores", ()), strict=True):
         scores[word] = max(score, scores.get(word, 0.0))
@@ -201,7 +235,7 @@ def _merged(found: dict, key: str) -> dict:
         "timestamp": found.get("timestamp", []),
     }
     # One error beside a text is that of a piece too short to recognise, at the end of a cut.
-    known = {*result, "error"} if result["text"] else result
+    known = {*result, "words", "keyword_details", *(["error"] if result["text"] else [])}
     return result | {name: value for name, value in found.items() if name not in known}
 
 

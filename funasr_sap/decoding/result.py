@@ -1,7 +1,10 @@
 """What was recognised in one utterance."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from funasr_sap.text.words import join_texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Result:
         guards: the guards that refused an earlier transcript.
         cut: the transcript was cut off, for the language model had no more room.
         error: why the utterance could not be recognised, in a sentence; None where it was.
+        seconds: of audio; None where it is not known.
     """
 
     key: str = ""
@@ -61,21 +65,60 @@ class Result:
     guards: tuple[str, ...] = ()
     cut: bool = False
     error: str | None = None
+    seconds: float | None = None
 
     def clip(self, seconds: float) -> "Result":
         """Keep all times inside the audio: its last frame may reach a little beyond it."""
 
-        def inside(time: float) -> float:
-            return min(time, seconds)
+        return self._map_times(lambda time: min(time, seconds))
 
+    def _map_times(self, change: Callable[[float], float]) -> "Result":
         words = [
-            dataclasses.replace(word, start=inside(word.start), end=inside(word.end)) for word in self.words
+            dataclasses.replace(word, start=change(word.start), end=change(word.end)) for word in self.words
         ]
         keywords = [
-            dataclasses.replace(each, times=tuple((inside(start), inside(end)) for start, end in each.times))
+            dataclasses.replace(each, times=tuple((change(start), change(end)) for start, end in each.times))
             for each in self.keywords
         ]
         return dataclasses.replace(self, words=tuple(words), keywords=tuple(keywords))
+
+    @classmethod
+    def merge(cls, key: str, parts: Sequence["Result"], offsets: Sequence[float]) -> "Result":
+        """Put the stretches of a talk together, in their order.
+
+        A keyword that is found in several stands once, with its best confidence. A stretch that could not be
+        recognised, such as one too short, is left out, unless all are such.
+
+        Args:
+            key: of the talk.
+            parts: of each stretch.
+            offsets: where each begins, in seconds.
+        """
+        if parts and all(part.error for part in parts):
+            return cls(key, error=parts[0].error)
+        heard = [(part, offset) for part, offset in zip(parts, offsets, strict=True) if not part.error]
+        moved = [part.move(offset) for part, offset in heard]
+        found: dict[str, FoundKeyword] = {}
+        for each in (keyword for part in moved for keyword in part.keywords):
+            before = found.get(each.text, FoundKeyword(each.text, 0.0))
+            found[each.text] = FoundKeyword(
+                each.text,
+                max(before.confidence, each.confidence),
+                before.count + each.count,
+                before.times + each.times,
+            )
+        return cls(
+            key,
+            join_texts(part.text for part in moved),
+            tuple(word for part in moved for word in part.words),
+            tuple(found.values()),
+            tuple(dict.fromkeys(guard for part in moved for guard in part.guards)),
+            any(part.cut for part in moved),
+        )
+
+    def move(self, offset: float) -> "Result":
+        """Move all times by so many seconds."""
+        return self._map_times(lambda time: round(time + offset, 3))
 
     def to_funasr(self) -> dict[str, Any]:
         """Give what FunASR's users know, and the words and keywords in full.
@@ -93,5 +136,8 @@ class Result:
             "keyword_scores": [each.confidence for each in self.keywords],
             "timestamp": [[round(1000 * word.start), round(1000 * word.end)] for word in self.words],
             "words": [dataclasses.asdict(word) for word in self.words],
-            "keyword_details": [dataclasses.asdict(each) for each in self.keywords],
+            "keyword_details": [
+                {**dataclasses.asdict(each), "times": [list(pair) for pair in each.times]}
+                for each in self.keywords
+            ],
         } | {name: value for name, value in optional.items() if value}

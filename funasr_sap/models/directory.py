@@ -171,6 +171,17 @@ def untrained_by_weight(llm_weight: float) -> list[str]:
     return [] if llm_weight else ["llm"]
 
 
+def build_frontend(path: Path):
+    """Build the FunASR frontend of a model directory, with its statistics."""
+    from funasr.register import tables
+
+    config, statistics = read_model_config(path), Path(path) / "am.mvn"
+    conf = dict(config.get("frontend_conf", {}))
+    if statistics.is_file():  # only some frontends have them
+        conf["cmvn_file"] = str(statistics)
+    return tables.frontend_classes[config["frontend"]](**conf)
+
+
 def build_model(path: Path, checkpoint: str = "model.pt", **changes):
     """Build the ``SAP2`` of a model directory, without FunASR's AutoModel.
 
@@ -182,7 +193,6 @@ def build_model(path: Path, checkpoint: str = "model.pt", **changes):
     Raises:
         ConfigError: for weights that do not fit.
     """
-    from funasr.register import tables
     from transformers import AutoTokenizer
 
     from funasr_sap.models.checkpoint import load_fitting
@@ -191,7 +201,7 @@ def build_model(path: Path, checkpoint: str = "model.pt", **changes):
 
     config = read_model_config(path) | changes
     tokenizer = AutoTokenizer.from_pretrained(Path(path) / "tokenizer")
-    frontend = tables.frontend_classes[config["frontend"]](**config.get("frontend_conf", {}))
+    frontend = build_frontend(path)
     arguments = config.pop("model_conf", {}) | config
     file = Path(path) / checkpoint
     if not file.is_file() and file.with_suffix(".safetensors").is_file():

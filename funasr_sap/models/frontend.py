@@ -26,7 +26,7 @@ class WhisperMel(torch.nn.Module):
         self, fs: int = 16000, n_mels: int = 80, chunk_length: int = 30, subsampling: int | None = None
     ):
         super().__init__()
-        self.fs, self.n_mels = fs, n_mels
+        self.fs, self.n_mels, self.max_seconds = fs, n_mels, chunk_length
         self.extractor = WhisperFeatureExtractor(
             feature_size=n_mels, sampling_rate=fs, hop_length=HOP, chunk_length=chunk_length
         )

@@ -48,6 +48,7 @@ _OPENING = regex.compile(f"[{_OPENERS}]+")
 _ENDS_WORD = regex.compile(r"[\p{L}\p{N}\p{M}+#&@_.,!?;:%)\]\"'’]\Z")
 _BEGINS_WORD = regex.compile(r"(?:[.,:]|['’](?!s(?!\p{L})))?[\p{L}\p{N}\p{M}+#&@_]|[(\[]")
 _HYPHENS = regex.compile(r"[\s\p{Pd}]+")
+_ENDS = "，。！？；：、…"  # after which no blank comes, either
 CACHED = 1 << 16  # texts whose tokens are kept: the transcripts of an utterance are looked through many times
 
 
@@ -153,6 +154,15 @@ def replace(text: str, span: Span, keyword: str) -> str:
 def insert(text: str, place: int, keyword: str) -> str:
     """Write a keyword before a character of a text, blanks around it where its script has them."""
     return replace(text, Span(place, place), keyword)
+
+
+def join_texts(texts: Iterable[str]) -> str:
+    """Put texts one behind another, with blanks between them where their script has them."""
+    joined = ""
+    for text in filter(None, texts):
+        bare = joined and is_unspaced(joined.rstrip(_ENDS)[-1:]) and is_unspaced(text[0])
+        joined += text if bare or not joined else f" {text}"
+    return joined
 
 
 def words(text: str) -> list[Span]:

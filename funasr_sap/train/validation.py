@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from tqdm import tqdm
 
 from funasr_sap.data.biasing import longest_phrase, make_biasing_lists
 from funasr_sap.data.dataset import SAP2Dataset
 from funasr_sap.errors import ConfigError
-from funasr_sap.inference import recognise
 from funasr_sap.inputs import Request
 from funasr_sap.metrics import pruning_scores, score
 from funasr_sap.metrics.normalization import split_characters
 from funasr_sap.models.builder import build
 from funasr_sap.models.sap2 import SAP2
+from funasr_sap.recogniser import Recogniser, Settings
 from funasr_sap.text.words import phrase_key, phrases
 from funasr_sap.train import rng
 from funasr_sap.train.sharding import is_in_parts
@@ -88,9 +87,9 @@ class ValidationDecoder:
         Args:
             model: in evaluation mode.
         """
-        results, size = [], self.options.batch_size
-        for first in tqdm(range(0, len(self.requests), size), desc="decoding", disable=None, leave=False):
-            results += recognise(model, self.requests[first : first + size], frontend=self.frontend)[0]
+        settings = Settings(batch_size=self.options.batch_size, hide_bar=False)
+        found = Recogniser(model, self.frontend).recognise(self.requests, settings=settings)
+        results = [each.to_funasr() for each in found]
         found = {each["key"]: each for each in results if "error" not in each}
         if not found:
             logging.warning("validation: no audio of the %d utterances to decode can be read", len(results))

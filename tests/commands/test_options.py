@@ -5,8 +5,8 @@ import pytest
 from funasr_sap import options
 from funasr_sap.commands.decode import DecodeOptions
 from funasr_sap.inference import CALL_KEYS
-from funasr_sap.inference import OPTIONS as OF_THE_MODEL
 from funasr_sap.options import DECODING, OF_CALLS, OF_THE_SHELL, with_table
+from funasr_sap.recogniser import OPTIONS as OF_THE_MODEL
 
 ROOT = Path(__file__).parents[2]
 

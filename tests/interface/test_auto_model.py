@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from funasr_sap.models.decoding import PRUNE_MODES
 
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.processes import count_cpus
+from funasr_sap.decoding.options import PRUNE_MODES
+from funasr_sap.decoding.result import FoundKeyword, Result, Word
 from funasr_sap.errors import ConfigError, DataError
-from funasr_sap.inference import _clip, _warn_of_itn
+from funasr_sap.recogniser import _warn_of_itn
 
 ROOT = Path(__file__).parents[2]
-RESULT_KEYS = ["key", "text", "keywords", "keyword_scores", "timestamp"]
+RESULT_KEYS = ["key", "text", "keywords", "keyword_scores", "timestamp", "words", "keyword_details"]
 
 
-def test_results_have_five_fields(model, wavs, hotwords):
+def test_results_have_their_fields(model, wavs, hotwords):
     for result in model.generate(wavs, hotwords=hotwords):
         assert list(result) == RESULT_KEYS
         assert isinstance(result["text"], str)
@@ -42,7 +43,10 @@ def test_timestamps_rise_inside_the_audio(speech_wavs):
 
 
 def test_the_last_frame_may_reach_beyond_the_audio_but_no_time_does():
-    assert _clip([[0, 960], [960, 1020]], 1010) == [[0, 960], [960, 1010]]
+    words = (Word("a", 0.0, 0.96), Word("b", 0.96, 1.02))
+    result = Result("u", "a b", words, (FoundKeyword("b", 0.9, 1, ((0.96, 1.02),)),)).clip(1.01)
+    assert result.to_funasr()["timestamp"] == [[0, 960], [960, 1010]]
+    assert result.keywords[0].times == ((0.96, 1.01),)
 
 
 def test_order_is_kept_whatever_the_lengths(model, speech_wavs):

@@ -8,7 +8,7 @@ from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.mini_corpus import make_corpus
 from funasr_sap.errors import ConfigError
 
-RESULT_KEYS = ["key", "text", "keywords", "keyword_scores", "timestamp"]
+RESULT_KEYS = ["key", "text", "keywords", "keyword_scores", "timestamp", "words", "keyword_details"]
 NUM_UTTERANCES = 12
 
 
@@ -102,7 +102,7 @@ def test_another_rate(pipeline, talk, plain, tmp_path):
 
 
 def test_silence_is_an_empty_text(pipeline, rare_words):
-    silent = {"key": "audio_0", "text": "", "keywords": [], "keyword_scores": [], "timestamp": []}
+    silent = {"key": "audio_0", "text": ""} | {key: [] for key in RESULT_KEYS[2:]}
     assert pipeline.generate(np.zeros(32000, np.float32), hotwords=rare_words) == [silent]
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from funasr_sap.errors import DataError
-from funasr_sap.inference import _load
 from funasr_sap.models.frontend import WhisperMel
+from funasr_sap.recogniser import Recogniser
 from funasr_sap.request import Request
 
 
@@ -19,6 +19,11 @@ def test_what_whisper_cannot_hear_is_refused():
 def test_too_long_audio_takes_no_other_with_it():
     audio = {"long": torch.randn(16000 * 31), "short": torch.randn(16000)}
     requests = [Request(key, samples, []) for key, samples in audio.items()]
-    waveforms, features, errors = _load(requests, WhisperMel())
+    waveforms, features, errors = Recogniser(None, WhisperMel())._load(requests)
     assert list(waveforms) == [1] and [len(each) for each in features] == [102]
     assert errors[0].startswith("long: audio of 31.00 s; expected 30 s at most")
+
+
+def test_a_talk_is_cut_into_what_whisper_can_hear():
+    fitting = Recogniser(None, WhisperMel())._fitting([(0.0, 20.0), (25.0, 100.0)])
+    assert list(fitting) == [(0.0, 20.0), (25.0, 50.0), (50.0, 75.0), (75.0, 100.0)]
