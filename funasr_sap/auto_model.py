@@ -32,7 +32,7 @@ from funasr_sap.results import RESULTS_FOLDER, write_results
 BATCH_SIZE = 16  # utterances
 BUILTIN_VAD = ("silero-vad", "silero_vad")
 HALF_PRECISION = {"fp16": torch.float16, "bf16": torch.bfloat16}
-IMPORT_FIRST = "for a backbone's weights, make a model directory of them by tools/import_backbone.py"
+IMPORT_FIRST = "for a backbone's weights, make a model directory of them by funasr-sap import-backbone"
 
 
 class AutoModel(funasr.AutoModel):

@@ -48,7 +48,7 @@ Contextual speech recognition from the shell. Prints one JSON object an utteranc
   +use_llm=false       take what the CTC head hears, with its keywords repaired; faster, less accurate
   +rescore=false       make no other transcripts to choose from; faster, less accurate
   +repair=false        write no keyword that the LLM did not write
-  +guards=false        believe every transcript; see docs/architecture.md
+  +guards=false        believe every transcript, loops and inventions as well
 
 The names are FunASR's; ++key=value and key=value work too. FunASR's own program: funasr-sap --help-funasr
 """
