@@ -48,10 +48,10 @@ def main(argv=None):
 def measure(config: dict, tokenizer: str, batch_size: int, device: str) -> list[tuple[str, tuple]]:
     """Train one step, decode one batch: what was done, its peak memory and its seconds."""
     import torch
+    from funasr_sap.models.decoding import DecodingOptions, decode
     from transformers import AutoTokenizer
 
     from funasr_sap.context.biasing_list import BiasingList
-    from funasr_sap.models.decoding import DecodingOptions, decode
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     torch.manual_seed(0)

@@ -1,38 +1,39 @@
 """AutoModel: FunASR's own, with contextual inputs for SAP²; other models pass through unchanged."""
 
-import difflib
+import contextlib
+import copy
 import logging
 import os
-import pickle
-import zipfile
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import funasr
 import torch
-import yaml
-from funasr.download.name_maps_from_hub import name_maps_hf, name_maps_ms
-from funasr.register import tables
 from tqdm import tqdm
 
+from funasr_sap.arguments import check_call, check_options, check_vad_options, warn_of_device
 from funasr_sap.audio import load_audio
 from funasr_sap.data.processes import count_cpus
 from funasr_sap.errors import ConfigError, DataError
-from funasr_sap.funasr_keys import GENERATE_KEYS
+from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS
 from funasr_sap.hotwords import NAMES, read_hotwords
 from funasr_sap.inference import CALL_KEYS, OPTIONS, decoding_options
 from funasr_sap.inputs import is_single, read_requests
+from funasr_sap.model_names import find_model
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.checkpoint import load_safetensors
-from funasr_sap.models.published import is_published
 from funasr_sap.models.sap2 import SAP2
 from funasr_sap.registration import EMBEDDED
 from funasr_sap.request import Request
 from funasr_sap.results import RESULTS_FOLDER, write_results
 
 BATCH_SIZE = 16  # utterances
-BUILTIN_VAD = ("silero-vad", "silero_vad")
 HALF_PRECISION = {"fp16": torch.float16, "bf16": torch.bfloat16}
-IMPORT_FIRST = "for a backbone's weights, make a model directory of them by funasr-sap import-backbone"
+HELPERS = ("vad_model", "punc_model", "spk_model")
+# FunASR's models, Silero's VAD before all, keep the state of a call in themselves: one thread at a time, and
+# again in a thread that calls from its progress_callback. It is of the module, so that a model is pickled.
+ONE_AT_A_TIME = threading.RLock()
 
 
 class AutoModel(funasr.AutoModel):
@@ -47,37 +48,58 @@ class AutoModel(funasr.AutoModel):
             a directory without weights; for unknown options and keys of the configuration.
     """
 
-    def __init__(self, model: str = "sap2", **kwargs):
-        for kind in ("vad_model", "punc_model", "spk_model"):
-            if kwargs.get(kind) is not None:
-                check_model(kind, kwargs[kind])
-        check_model("model", model, built="model_conf" in kwargs)
+    def __init__(self, model: str | os.PathLike = "sap2", **kwargs):
+        kwargs = check_options(kwargs)
         kwargs.setdefault("disable_update", True)
         kwargs.setdefault("ncpu", min(4, count_cpus()))
+        vad_kwargs = dict(kwargs.get("vad_kwargs") or {})
+        for kind in HELPERS:
+            options = kind.replace("model", "kwargs")
+            if kwargs.get(options) and kwargs.get(kind) is None:
+                raise ConfigError(f"{options}: options of a {kind}, and none is given; give {kind}=, too")
+        model = self._find_models(model, kwargs)
         # FunASR casts all weights; SAP² lets its LLM multiply in half precision, and keeps the rest exact.
         self.precision = {name: kwargs.pop(name) for name in HALF_PRECISION if kwargs.get(name)}
         # FunASR copies its options in each call, which takes seconds with a list of 200,000 words.
         hotwords = {name: kwargs.pop(name) for name in NAMES if name in kwargs}
-        try:
+        with _sentences(model, kwargs):
             super().__init__(model=model, **kwargs)
-        except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
-            _check_weights(kwargs.get("init_param") or Path(EMBEDDED.get(model, model), "model.pt"))
-            reason = f"{error}".partition("\n")[0].rstrip(".")
-            if not reason.endswith("is not registered"):
-                raise
-            expected = "expected a model directory, or a model that the hub has and can be reached for"
-            raise ConfigError(f"model: {reason} with FunASR; {expected}; {IMPORT_FIRST}") from None
-        self.batch_size = kwargs.get("batch_size", BATCH_SIZE)  # FunASR replaces it by 1 on a CPU
-        if isinstance(self.model, SAP2):
-            self.default_hotwords = read_hotwords(**hotwords)
-        else:
+        warn_of_device(kwargs.get("device"), self.kwargs["device"])
+        if self.vad_model is not None:
+            check_vad_options(self.vad_model, vad_kwargs)
+        if not isinstance(self.model, SAP2):
             self.kwargs |= hotwords
             self._store_base_configs()
             for name in self.precision:
                 self.model.to(HALF_PRECISION[name])
+            return
         weights = self.kwargs.get("init_param")
-        if isinstance(self.model, SAP2) and not os.path.isfile(weights or ""):
+        if not os.path.isfile(weights or ""):
             load_safetensors(self.model, Path(weights or self.model_path))
+        self.default_hotwords = read_hotwords(**hotwords)
+        # FunASR replaces a batch size by 1 on a CPU.
+        self.defaults = self._take_defaults() | {"batch_size": kwargs.get("batch_size", BATCH_SIZE)}
+
+    @staticmethod
+    def _find_models(model, kwargs: dict) -> str:
+        """Find the model and its helpers, whose names are replaced in ``kwargs``; returns the model's."""
+        for kind in HELPERS:
+            if kwargs.get(kind) is not None:
+                options = {"hub": kwargs.get("hub"), **(kwargs.get(kind.replace("model", "kwargs")) or {})}
+                options["model_revision"] = kwargs.get(f"{kind}_revision")
+                kwargs[kind] = find_model(kind, kwargs[kind], options)
+        return find_model("model", model, kwargs)
+
+    def _take_defaults(self) -> dict:
+        """Take the options of calls that were given with the model away from FunASR's.
+
+        FunASR copies its own, a list of hotwords too, in every call.
+        """
+        stored = self._base_kwargs_map["kwargs"]
+        names = [name for name in stored if name in (CALL_KEYS | GENERATE_KEYS) - AUTO_MODEL_KEYS]
+        for name in names:
+            self.kwargs.pop(name, None)
+        return {name: stored.pop(name) for name in names}
 
     def generate(self, input, input_len=None, progress_callback=None, **cfg):
         """Recognise speech.
@@ -101,19 +123,24 @@ class AutoModel(funasr.AutoModel):
             DataError: for hotwords or inputs of wrong types, or a single input that cannot be read.
             ConfigError: for unknown options, and options of wrong types.
         """
+        # FunASR keeps the options of a call in attributes. Each call has attributes of its own, so that
+        # threads do not read each other's, and shares the models.
+        call = copy.copy(self)
         if not isinstance(self.model, SAP2):
-            return super().generate(input, input_len, progress_callback, **cfg)
-        self._reset_runtime_configs()  # FunASR keeps the last call's options until then
-        cfg = {"batch_size": self.batch_size, **self.precision, **cfg}
+            return super(AutoModel, call).generate(input, input_len, progress_callback, **cfg)
+        return call._recognise(input, {**cfg, "progress_callback": progress_callback})
+
+    def _recognise(self, input, cfg: dict) -> list[dict]:
+        """Recognise by a ``SAP2``; this is the copy of one call."""
+        cfg = check_options({**self.precision, **self.defaults, **cfg})
         self._check_options(cfg)
         hotwords = read_hotwords(**{name: cfg.pop(name, None) for name in NAMES})
-        own = ("data_type", "fs", "output_dir")
-        data_type, fs, output_dir = (cfg.pop(name, self.kwargs.get(name)) for name in own)
-        key = cfg.pop("key", None)
+        own = ("key", "data_type", "fs", "output_dir")
+        key, data_type, fs, output_dir = (cfg.pop(name, None) for name in own)
         requests = read_requests(input, hotwords, data_type, fs, key, self.default_hotwords)
         if output_dir is not None:  # a folder that cannot be written is an error before the work
             Path(output_dir, RESULTS_FOLDER).mkdir(parents=True, exist_ok=True)
-        cfg |= {"progress_callback": progress_callback, "data_type": None}
+        cfg |= {"data_type": None, "said": set()}
         results = self._generate_long(requests, cfg) if self.vad_model else self._generate(requests, cfg)
         if data_type in (None, "sound") and is_single(input) and "error" in results[0]:
             raise DataError(results[0]["error"])
@@ -121,13 +148,17 @@ class AutoModel(funasr.AutoModel):
             write_results(output_dir, results)
         return results
 
+    def inference(self, input, input_len=None, model=None, kwargs=None, **more):
+        """Run one of the models, as FunASR does; those that are not SAP² in one thread at a time."""
+        is_sap2 = isinstance(self.model if model is None else model, SAP2)
+        with contextlib.nullcontext() if is_sap2 else ONE_AT_A_TIME:
+            return super().inference(input, input_len=input_len, model=model, kwargs=kwargs, **more)
+
     def _check_options(self, cfg: dict) -> None:
         """Raise on options that no part of the model takes, before any work."""
+        check_call(cfg)
         check_keys("generate", cfg, (CALL_KEYS | GENERATE_KEYS) - {"input"})
-        if not isinstance(cfg["batch_size"], int) or cfg["batch_size"] < 1:
-            raise ConfigError(f"batch_size: expected a whole number above 0, got {cfg['batch_size']!r}")
-        given = {**self.kwargs, **cfg}
-        decoding_options(self.model, self.kwargs["frontend"], **{name: given.get(name) for name in OPTIONS})
+        decoding_options(self.model, self.kwargs["frontend"], **{name: cfg.get(name) for name in OPTIONS})
 
     def _generate(self, requests: list[Request], cfg: dict) -> list[dict]:
         """Recognise utterances in batches of like length, and give them back in their order."""
@@ -140,6 +171,9 @@ class AutoModel(funasr.AutoModel):
         """Recognise long audio, cut by the VAD model."""
         results, sample_rate = [], self.kwargs["frontend"].fs
         cfg |= {"fs": sample_rate}
+        if cfg.get("merge_length_s") is not None:  # FunASR reads it where only the model's own options are
+            own = {**self._base_kwargs_map["kwargs"], "merge_length_s": cfg["merge_length_s"]}
+            self._base_kwargs_map = {**self._base_kwargs_map, "kwargs": own}
         hidden = len(requests) < 2 or self.kwargs.get("disable_pbar")
         for request in tqdm(requests, desc="talks", disable=True if hidden else None):
             try:
@@ -171,49 +205,21 @@ def _merged(found: dict, key: str) -> dict:
     return result | {name: value for name, value in found.items() if name not in known}
 
 
-def _check_weights(path) -> None:
-    """Raise on a file that torch.save has not written, or not to the end."""
-    if os.path.isfile(path) and not zipfile.is_zipfile(path):
-        raise ConfigError(
-            f"init_param: {path} is damaged, or no weights; expected a file that torch.save wrote"
-        )
-
-
-def check_model(kind: str, model, built: bool = False) -> None:
-    """Fail at once on a name that nobody knows, before a hub is asked for it.
-
-    Args:
-        kind: the option's name in messages.
-        model: a name or a model directory.
-        built: its configuration is given, then FunASR reads no directory.
-    """
-    if not isinstance(model, str) or not model:
-        raise ConfigError(f"{kind}: expected a name or a model directory, got {model!r}")
-    if model in tables.model_classes or model in BUILTIN_VAD:
-        return
-    if built:
-        raise ConfigError(f"model_conf: FunASR takes it with a model's class only, not with model={model!r}")
-    if kind == "model" and os.path.isfile(model):
-        raise ConfigError(f"{kind}: {model} is a file, expected a model directory; {IMPORT_FIRST}")
-    known = {**name_maps_ms, **name_maps_hf}
-    path = str(EMBEDDED.get(model, model))
-    if os.path.isdir(path):
-        _check_directory(kind, path)
-    elif model in EMBEDDED:
-        raise ConfigError(f"{kind}: {model} is missing from the package ({path}); install funasr-sap again")
-    elif model not in known and ("/" not in model or model.startswith((".", "/", "~"))):
-        close = difflib.get_close_matches(model, known, 3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ConfigError(f"{kind}: {model!r} is neither a known name nor a model directory{hint}")
-
-
-def _check_directory(kind: str, path: str) -> None:
-    config = Path(path, "config.yaml")
-    if kind == "model" and is_published(path):
-        raise ConfigError(f"{kind}: {path} holds published weights; {IMPORT_FIRST}")
-    if not config.is_file() and not Path(path, "configuration.json").is_file():
-        raise ConfigError(f"{kind}: {path} holds no config.yaml; expected a model directory")
+@contextlib.contextmanager
+def _sentences(model: str, options: Mapping):
+    """Make one sentence of what FunASR, torch and transformers raise over a model that cannot be built."""
     try:
-        yaml.safe_load(config.read_bytes() if config.is_file() else b"")
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{kind}: {config} is not YAML: {' '.join(str(error).split())}") from None
+        yield
+    except (ConfigError, DataError, OSError, ImportError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
+        if reason.endswith("is not registered"):
+            named = {options[kind]: kind for kind in HELPERS if options.get(kind)}
+            kind = next((kind for name, kind in named.items() if f"'{name}'" in reason), "model")
+            expected = "expected a model directory, or a model that the hub has and can be reached for"
+            raise ConfigError(f"{kind}: {reason} with FunASR; {expected}") from None
+        if model == "SAP2" or os.path.isdir(EMBEDDED.get(model, model)):
+            what = f"no SAP2 can be built of its config.yaml and the options given ({reason})"
+            raise ConfigError(f"model: {model}: {what}") from error
+        raise

@@ -3,10 +3,12 @@
     funasr +model=sap2 +input=talk.wav '+hotwords=[photosynthesis,chlorophyll]'
     funasr talk.wav --model sensevoice
 
-``funasr-sap`` is the same program under a name that no other package installs.
+``funasr-sap`` is the same program under a name that no other package installs; there, audio files alone are
+recognised by the embedded model.
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -14,9 +16,12 @@ import re
 import sys
 from pathlib import Path
 
+from funasr_sap import __version__
 from funasr_sap.commands import is_command, list_commands, run_command
 from funasr_sap.errors import ConfigError
-from funasr_sap.funasr_keys import AUTO_MODEL_KEYS
+from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, check_log_level
+from funasr_sap.options import shell_help
+from funasr_sap.registration import EMBEDDED
 from funasr_sap.results import write_results
 from funasr_sap.text.hotwords import split_items
 from funasr_sap.tool import run
@@ -26,39 +31,26 @@ HELP_FLAGS = ("-h", "--help")
 # Values that are taken as they stand: names and words, in any script, that Hydra's grammar would refuse.
 TEXT_KEYS = ("model", "input", "key", "hotwords", "hotword", "biasing_list", "output_dir", "data_type")
 TEXT_KEYS += ("language", "prune", "vad_model", "punc_model", "spk_model", "device")
+TEXT_KEYS += ("hub", "log_level", "index_dir", "init_param")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac", ".wma", ".amr")
 
-HELP = """usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ...]
+HELP = f"""usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ...]
+       funasr-sap AUDIO ... [+key=value ...]             (the embedded model)
        funasr AUDIO ... [--model NAME] [options]         (FunASR's own program)
 
 Contextual speech recognition from the shell. Prints one JSON object an utterance.
 
-  +model=NAME          sap2 (the embedded default), a model directory, or any FunASR model
-  +input=INPUT         an audio or video file, wav.scp, JSONL, a URL, or - for standard input;
-                       '[a.wav,b.wav]' for several
-  +hotwords=LIST       '[word,word]', 'word,word', or a file of keywords, one a line
-  +biasing_list=FILE   lists by utterance id; +hotwords=FILE, too, where "biasing_list" is in its name
-  +prune=MODE          retrieval (default), llm, none, joint
-  +vad_model=NAME      cut long audio first, for example silero-vad
-  +output_dir=DIR      also write DIR/1best_recog/{text,score,time_stamp,keywords}
-  +batch_size=N        utterances decoded together
-  +device=NAME         cpu, cuda:0, ...
-  +language=en|zh      language of the prompts
-  +top=N               keywords kept by retrieval
-  +threshold=X         least confidence of a keyword, from 0 to 1
-  +use_llm=false       take what the CTC head hears, with its keywords repaired; faster, less accurate
-  +rescore=false       make no other transcripts to choose from; faster, less accurate
-  +repair=false        write no keyword that the LLM did not write
-  +guards=false        believe every transcript, loops and inventions as well
-
+{shell_help()}
 The names are FunASR's; ++key=value and key=value work too. FunASR's own program: funasr-sap --help-funasr
 """
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; errors are one sentence and exit status 1."""
-    argv = sys.argv[1:] if argv is None else argv
+    argv = sys.argv[1:] if argv is None else list(argv)
     if is_command(argv):
         run_command(argv)
+    argv = name_audio(argv)
     ours = [argument for argument in argv if OVERRIDE.fullmatch(argument)]
     called = any(a.startswith("+") for a in ours) or (ours and not any(a.startswith("-") for a in argv))
     if not argv or argv[0] in HELP_FLAGS or (called and not set(HELP_FLAGS).isdisjoint(argv)):
@@ -66,11 +58,52 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(0)
     if called:
         run(lambda: recognise_overrides(argv))
+    if argv == ["--version"]:
+        sys.stdout.write(f"funasr-sap {__version__}\n")
+    embedded = _embedded_model(argv)
+    if embedded:
+        run(lambda: _refuse(argv, embedded))
     with contextlib.redirect_stdout(sys.stderr):  # FunASR prints notices; stdout is for results
         from funasr.cli import main as funasr_main
 
     sys.argv = ["funasr", *(["--help"] if argv == ["--help-funasr"] else argv)]
     funasr_main()
+
+
+def name_audio(argv: list[str]) -> list[str]:
+    """Take bare audio files for the input, and the embedded model where none is named.
+
+    Under the name ``funasr``, and with options that are not ours, they are for FunASR's own program.
+    """
+    overrides = [found for found in map(OVERRIDE.fullmatch, argv) if found]
+    audio = [word for word in argv if not OVERRIDE.fullmatch(word) and _is_audio(word)]
+    named = {found[1] for found in overrides}
+    is_ours = bool(audio) and len(audio) + len(overrides) == len(argv) and "input" not in named
+    if Path(sys.argv[0]).stem == "funasr" or not is_ours:
+        return argv
+    words = [f"'{word}'" if "'" not in word else f'"{word}"' for word in audio]
+    model = [] if "model" in named else ["+model=sap2"]
+    value = words[0] if len(words) == 1 else f"[{','.join(words)}]"
+    return [*model, f"+input={value}", *(found[0] for found in overrides)]
+
+
+def _is_audio(word: str) -> bool:
+    return not word.startswith("-") and (word.lower().endswith(AUDIO_SUFFIXES) or Path(word).is_file())
+
+
+def _embedded_model(argv: list[str]) -> str | None:
+    """Find out whether FunASR's own program is asked for this package's model."""
+    for flag, following in itertools.pairwise([*argv, ""]):
+        name = following if flag in ("--model", "-m") else flag.removeprefix("--model=")
+        if flag.startswith(("--model", "-m")) and name.lower() in EMBEDDED:
+            return name.lower()
+    return None
+
+
+def _refuse(argv: list[str], name: str) -> None:
+    audio = next(filter(_is_audio, argv), "a.wav")
+    expected = f"expected +model={name} +input={audio}"
+    raise ConfigError(f"command line: --model is for FunASR's own program, which has no {name}; {expected}")
 
 
 def parse_overrides(argv: list[str]) -> dict:
@@ -86,7 +119,7 @@ def parse_overrides(argv: list[str]) -> dict:
             raise ConfigError(f"command line: got {argument!r}, expected +key=value; see --help")
         key, value = override.groups()
         if key in TEXT_KEYS:
-            texts[key] = _text(value)
+            texts[key] = _text(key, value)
         else:
             others.append(f"+{key}={value}")
     config = _compose(others) | texts
@@ -99,14 +132,17 @@ def parse_overrides(argv: list[str]) -> dict:
 def recognise_overrides(argv: list[str]) -> int:
     """Build the model, recognise, print; 1 where an utterance could not be read."""
     config = parse_overrides(argv)
-    logging.getLogger().setLevel(str(config.setdefault("log_level", "WARNING")).upper())
+    level = check_log_level("log_level", config.setdefault("log_level", "WARNING"))
+    logging.getLogger().setLevel(level)
     output_dir = config.pop("output_dir", None)
     if output_dir:  # a folder that cannot be made is an error before the work
         Path(output_dir).mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(sys.stderr):  # FunASR prints notices; stdout is for results
-        from funasr_sap.auto_model import CALL_KEYS, AutoModel
+        from funasr_sap.auto_model import AutoModel
+        from funasr_sap.inference import CALL_KEYS
 
-        call = {key: config.pop(key) for key in ("input", *CALL_KEYS - AUTO_MODEL_KEYS) if key in config}
+        of_calls = (CALL_KEYS | GENERATE_KEYS) - AUTO_MODEL_KEYS
+        call = {key: config.pop(key) for key in of_calls if key in config}
         call |= {key: _as_file(call[key]) for key in ("hotwords", "hotword") if key in call}
         results = AutoModel(**config).generate(**call)
     for result in results:
@@ -119,7 +155,7 @@ def recognise_overrides(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _text(value: str) -> str | list[str] | None:
+def _text(key: str, value: str) -> str | list[str] | None:
     """Read a name, or a list of them in brackets; quotes keep what would part them."""
     value = value.strip()
     if not value.startswith("[") or not value.endswith("]"):
@@ -127,7 +163,8 @@ def _text(value: str) -> str | list[str] | None:
         return quoted[2] if quoted else None if value == "null" else value
     items = list(split_items(value[1:-1]))
     if any("[" in word and not quoted for word, quoted in items):
-        raise ConfigError(f"command line: a list in a list: {value:.80}; expected a biasing_list file")
+        way = "a biasing_list file" if key.startswith("hotword") else "quotes around a name with brackets"
+        raise ConfigError(f"command line: +{key}: a list in a list: {value:.80}; expected {way}")
     return [word for word, _ in items if word]
 
 

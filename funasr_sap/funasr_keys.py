@@ -1,5 +1,8 @@
 """Keys that FunASR 1.4.16 reads itself and hands to every model: they are not unknown, whoever reads them."""
 
+from funasr_sap.errors import ConfigError
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # AutoModel: what it builds, from where, on which device.
 AUTO_MODEL_KEYS = frozenset(
     {
@@ -34,3 +37,14 @@ TRAIN_KEYS = frozenset(
         *("cudnn_enabled", "cudnn_benchmark", "cudnn_deterministic"),
     }
 )
+
+
+def check_log_level(name: str, value) -> str:
+    """Write the name of a level in capitals, as ``logging`` has it.
+
+    Raises:
+        ConfigError: for what is none.
+    """
+    if not isinstance(value, str) or value.upper() not in LEVELS:
+        raise ConfigError(f"{name}: expected one of {', '.join(LEVELS)}, got {value!r:.80}")
+    return value.upper()

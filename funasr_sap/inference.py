@@ -26,6 +26,7 @@ from funasr_sap.text.hotwords import split_dollars
 if TYPE_CHECKING:
     from funasr_sap.models.sap2 import SAP2
 
+logger = logging.getLogger(__name__)
 # What users may choose of decoding; the rest of ``DecodingOptions`` follows from the model.
 OPTIONS = tuple(
     field.name
@@ -47,6 +48,7 @@ def recognise(
     index_dir: str | None = None,
     bf16: bool = False,
     fp16: bool = False,
+    said: set | None = None,
     **kwargs,
 ) -> tuple[list[dict], dict]:
     """Recognise a batch.
@@ -63,6 +65,7 @@ def recognise(
         index_dir: folder that keeps the indexes of long biasing lists; None for memory only.
         bf16: let the LLM multiply matrices in bf16; all else, its logits included, stays as it is.
         fp16: the same in fp16.
+        said: warnings that a call of several batches has given already; new ones are added.
         **kwargs: ``OPTIONS``, see ``decoding_options``; what else FunASR hands to every model is not read.
 
     Returns:
@@ -77,6 +80,10 @@ def recognise(
     started = time.perf_counter()
     waveforms, features, errors = _load(requests, frontend)
     loaded = time.perf_counter()
+    seconds = {requests[place].key: len(each) / frontend.fs for place, each in waveforms.items()}
+    _warn_of_length(
+        model.max_seconds, seconds, bool(kwargs.get("vad_model")), set() if said is None else said
+    )
     results = [Result(request.key, error=errors.get(place)) for place, request in enumerate(requests)]
     if waveforms:
         speech, lengths = _pad(features, next(model.parameters()).device)
@@ -87,13 +94,13 @@ def recognise(
         for place, result in zip(waveforms, decoded, strict=True):
             heard = result.clip(1000 * len(waveforms[place]) // frontend.fs / 1000)
             results[place] = dataclasses.replace(heard, key=requests[place].key)
-    seconds = sum(len(each) for each in waveforms.values()) / frontend.fs
-    meta = {"batch_data_time": max(seconds, 1e-3), "load_data": f"{loaded - started:.3f}"}
+    meta = {"batch_data_time": max(sum(seconds.values()), 1e-3), "load_data": f"{loaded - started:.3f}"}
     return [result.to_funasr() for result in results], meta
 
 
 # What users may give with their speech.
-CALL_KEYS = {*inspect.signature(recognise).parameters, *OPTIONS} - {"model", "data_in", "frontend", "kwargs"}
+CALL_KEYS = {*inspect.signature(recognise).parameters, *OPTIONS}
+CALL_KEYS -= {"model", "data_in", "frontend", "said", "kwargs"}
 
 
 def decoding_options(model: "SAP2", frontend, *, language=None, guards=None, **options) -> DecodingOptions:
@@ -119,7 +126,21 @@ def decoding_options(model: "SAP2", frontend, *, language=None, guards=None, **o
 
 @functools.cache
 def _warn_of_itn() -> None:
-    logging.warning("itn=True: this model writes the words that it was trained on; no digits, no punctuation")
+    logger.warning("itn=True: this model writes the words that it was trained on; no digits, no punctuation")
+
+
+def _warn_of_length(limit: float | None, seconds: dict[str, float], is_cut: bool, said: set) -> None:
+    """Say once a call that audio is longer than what the model was trained on: it loops and leaves out."""
+    key, longest = max(seconds.items(), key=lambda item: item[1], default=(None, 0))
+    if limit is None or longest <= limit or "length" in said:
+        return
+    said.add("length")
+    way = "cut it by AutoModel(..., vad_model='silero-vad')"
+    if is_cut:
+        way = (
+            f"cut it shorter, by vad_kwargs={{'max_single_segment_time': {limit * 1000:g}}} or merge_length_s"
+        )
+    logger.warning("%s: %.0f s of audio, and this model knows at most %g s; %s", key, longest, limit, way)
 
 
 def _as_requests(data_in, key, given, fs) -> list[Request]:
@@ -143,7 +164,7 @@ def _load(requests, frontend) -> tuple[dict[int, torch.Tensor], list[torch.Tenso
             waveforms[place] = waveform
         except DataError as error:
             errors[place] = " ".join(f"{request.key}: {error}".split())  # a Kaldi file has it in a line
-            logging.error("%s", errors[place])
+            logger.error("%s", errors[place])
     return waveforms, features, errors
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-EMBEDDED = {"sap2": PRETRAINED / "sap2_tiny"}
+# Its name, and the short one.
+EMBEDDED = {name: PRETRAINED / "sap2_tiny" for name in ("sap2-tiny", "sap2")}
 
 
 def register() -> None:

@@ -42,6 +42,7 @@ def small_config(**changes) -> dict:
     """
     config = yaml.safe_load((CONF / "sap2_tiny.yaml").read_text(encoding="utf-8"))
     config["vocab_size"] = VOCAB_SIZE
+    del config["prompt_conf"]["languages"]  # it knows none, and speaks all prompts
     config["audio_encoder_conf"] |= {
         "output_size": 32,
         "attention_heads": 2,

@@ -8,7 +8,7 @@ import itertools
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -18,9 +18,13 @@ from funasr_sap.context import phonetics
 from funasr_sap.context.keyword_index import KeywordIndex
 from funasr_sap.context.spellings import Spellings, pack
 
+logger = logging.getLogger(__name__)
+
 CHINESE = re.compile("[\u3400-\u9fff]")
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
 KEYWORDS_KEPT = 1 << 18  # cleaned and spelt: many lists share most of their keywords
+NAMED = 5  # keywords that a warning names
+_unheard_before = set()  # keywords that a warning has named, or counted
 LONG = 2_048  # keywords of a list that is worth keeping, and sharing between utterances
 
 
@@ -92,10 +96,53 @@ class BiasingList:
         return KeywordIndex.build(self.ids)
 
     @functools.cached_property
+    def num_heard(self) -> int:
+        """How many keywords have any piece."""
+        return int((self.ids.lengths > 0).sum())
+
+    @functools.cached_property
     def by_sound(self) -> "BiasingList":
         """The same keywords spelt in the sounds of ``phonetics``; one without any is never heard."""
-        sounds = [pack(phonetics.spell(word) or [phonetics.UNHEARD]) for word in self.words]
-        return BiasingList.restore(words=self.words, given=self.given, ids=Spellings.join(sounds))
+        return self._respelt(range(len(self)), phonetics.spell)
+
+    def heard_by(self, hearing) -> "BiasingList":
+        """The same keywords spelt in pieces that a model has learned; see ``Hearing``."""
+        if hearing.hears(self.ids.pieces):
+            return self
+        before, heard = vars(self).get("_heard_by", (None, None))
+        if before is not hearing:
+            unlearned = np.flatnonzero(~hearing.learned[self.ids.pieces])
+            places = np.unique(self.ids.starts.searchsorted(unlearned, "right") - 1)
+            heard = self._respelt(places.tolist(), hearing.spell)
+            self._heard_by = hearing, heard
+        return heard
+
+    def _respelt(self, places: Sequence[int], spell: Callable[[str], Sequence[int]]) -> "BiasingList":
+        """Spell the keywords at ``places`` otherwise; those that then have no piece are named."""
+        starts, pieces = self.ids.starts.tolist(), self.ids.pieces
+        packed = [pieces[start:end].tobytes() for start, end in itertools.pairwise(starts)]
+        for place in places:
+            packed[place] = pack(spell(self.words[place]))
+        unheard = [self.words[place] for place in places if not packed[place]]
+        if unheard:
+            _warn_of_unheard(unheard, len(self))
+        return BiasingList.restore(words=self.words, given=self.given, ids=Spellings.join(packed))
+
+
+def _warn_of_unheard(words: Sequence[str], number: int) -> None:
+    """Name those of ``number`` keywords that are never heard, each once: lists often share them."""
+    new = [word for word in words if word not in _unheard_before]
+    if len(_unheard_before) > KEYWORDS_KEPT:
+        _unheard_before.clear()
+    _unheard_before.update(new)
+    if new:
+        logger.warning(
+            "hotwords: %d of %d left out, with no sound that this model knows: %s; write words as they are "
+            "spoken, in a script that the model was trained on",
+            len(words),
+            number,
+            ", ".join(f"{word:.40}" for word in new[:NAMED]) + (", ..." if len(new) > NAMED else ""),
+        )
 
 
 @functools.lru_cache(maxsize=4)
@@ -161,7 +208,7 @@ def pad_ids(ids: Sequence[Sequence[tuple[int, ...]]], device=None) -> tuple[torc
     """
     lengths = [torch.from_numpy(np.fromiter(map(len, row), np.int64, len(row))) for row in ids]
     lengths = pad_sequence(lengths, batch_first=True)
-    mask = torch.arange(int(lengths.max()) if lengths.numel() else 1) < lengths[..., None]
+    mask = torch.arange(max(int(lengths.max()), 1) if lengths.numel() else 1) < lengths[..., None]
     pieces = torch.zeros(mask.shape, dtype=torch.long)
     keywords = itertools.chain.from_iterable(ids)
     pieces[mask] = torch.from_numpy(np.fromiter(itertools.chain.from_iterable(keywords), np.int64))

@@ -43,7 +43,7 @@ class KeywordIndex:
 
     @classmethod
     def build(cls, ids: Spellings) -> "KeywordIndex":
-        """Build the tree of N keywords; none may be without pieces."""
+        """Build the tree of N keywords; those without pieces stand in no node, and are never found."""
         order = _sort(ids)
         nodes, first, depth = _grow(ids.pieces, ids.starts, order)
         occurs = np.zeros(nodes.max(initial=-1) + 1, bool)  # ``np.unique`` would sort all nodes
@@ -67,7 +67,7 @@ class KeywordIndex:
             blank: the CTC blank's id.
 
         Returns:
-            (min(top, N),) positions in the biasing list, the best first.
+            (min(top, keywords with pieces),) positions in the biasing list, the best first.
         """
         pieces = torch.from_numpy(self.pieces).to(log_probs.device)
         emissions, silence = relative_posteriors(log_probs[None], frame_mask[None], pieces, blank)
@@ -75,7 +75,8 @@ class KeywordIndex:
         gain = emissions.max(1, initial=IMPOSSIBLE) + np.float32(reward)
         tree = (self.first, self.column, self.depth)
         rest, upper = _bound_rest(gain, *tree)
-        top, depth, found = min(top, len(self)), FIRST_DEPTH, []
+        spelt = int(self.first[-1] - self.first[0])
+        top, depth, found = min(top, spelt), FIRST_DEPTH, []
         while len(found) < top:
             floor = np.float32(upper - depth if depth < -IMPOSSIBLE else _NOTHING)
             found = _search(emissions, silence, *tree, gain, rest, np.float32(reward), floor, top)

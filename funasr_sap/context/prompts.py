@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import torch
 
@@ -11,6 +12,7 @@ from funasr_sap.context.prompt_table import load_prompts, special_tokens
 from funasr_sap.errors import ConfigError
 
 IGNORE = -100  # label of a token that is not learned, as transformers has it
+SPECIAL = re.compile(r"<\|[^|]*\|>")
 ANY = "any"  # instead of a language: the same in all
 
 
@@ -45,6 +47,7 @@ class PromptTemplate:
         style: one of ``STYLES``.
         itn: ask for written forms (digits, punctuation), in the styles that can ask for spoken ones.
         name_language: name the language, in the styles that can.
+        languages: codes of those that the model was trained in; None for all that the style has prompts in.
 
     Raises:
         ConfigError: when the tokenizer lacks a special token, and for an unknown style.
@@ -52,7 +55,14 @@ class PromptTemplate:
 
     AUDIO, CONTEXT = -1, -2  # places in a list of ids
 
-    def __init__(self, tokenizer, style: str = "sap2", itn: bool = True, name_language: bool = False):
+    def __init__(
+        self,
+        tokenizer,
+        style: str = "sap2",
+        itn: bool = True,
+        name_language: bool = False,
+        languages: Sequence[str] | None = None,
+    ):
         self.tokenizer, self.table = tokenizer, load_prompts(style)
         known = tokenizer.get_vocab()
         missing = [token for token in special_tokens(style) if token not in known]
@@ -60,7 +70,20 @@ class PromptTemplate:
             raise ConfigError(f"the tokenizer lacks the special tokens {missing}; add them before training")
         self.end_id = known[self.table["end"]]
         self.itn, self.name_language = itn, name_language
+        # By code, the name that the style gives each.
+        self.languages = self.table.get("languages") or {
+            code: code for code in self.table["tasks"]["transcribe"]
+        }
+        if languages is not None:
+            self.languages = {code: self.languages[code] for code in self._known(languages)}
         self._frames, self._variants = {}, {}
+
+    def _known(self, languages) -> Sequence[str]:
+        is_list = isinstance(languages, list | tuple) and bool(languages)
+        if not is_list or any(code not in self.languages for code in languages):
+            expected = f"a list of {', '.join(self.languages)}"
+            raise ConfigError(f"prompt_conf.languages: expected {expected}, got {languages!r}")
+        return languages
 
     def asking(self, itn: bool | None = None, name_language: bool | None = None) -> "PromptTemplate":
         """Return the same prompts for one that asks otherwise; None asks as these do.
@@ -90,13 +113,12 @@ class PromptTemplate:
         """Find a language by its code, or by the name that this style gives it.
 
         Raises:
-            ConfigError: for a language that the style has no prompts in.
+            ConfigError: for a language that the model does not know.
         """
-        names = self.table.get("languages") or {code: code for code in self.table["tasks"]["transcribe"]}
-        for code, name in names.items():
+        for code, name in self.languages.items():
             if language in (code, name):
                 return code
-        raise ConfigError(f"language: expected one of {', '.join(names)}, got {language!r}")
+        raise ConfigError(f"language: expected one of {', '.join(self.languages)}, got {language!r}")
 
     def prompt_ids(self, task: str, language: str, num_audio: int, num_context: int) -> list[int]:
         """Lay out one prompt: token ids, with ``AUDIO`` and ``CONTEXT`` in their places."""
@@ -242,7 +264,7 @@ class PromptTemplate:
         for name, pair in self.table["tags"].items():
             user = user.replace(f"{{{name}}}", f"{pair[0]}{{{name}}}{pair[1]}")
         text = self.table["chat"].replace("{user}", user)
-        return [part for part in re.split(r"(\{audio\}|<\|[^|]*\|>)", text) if part]
+        return [part for part in re.split(rf"(\{{audio\}}|{SPECIAL.pattern})", text) if part]
 
     def _frame(self, task: str, language: str) -> list[int]:
         """Tokenise a prompt once: ids, with one ``AUDIO`` and at most one ``CONTEXT`` mark."""
@@ -259,5 +281,10 @@ class PromptTemplate:
         return self._frames[task, language]
 
     def _prompt_part(self, text: str) -> list[int]:
-        """Tokenise text of the table itself, whose special tokens are meant."""
-        return self.tokenizer.encode(text, add_special_tokens=False)
+        """Tokenise a part of the table itself: a special token, or text.
+
+        Never both at once: that is a setting of the tokenizer's, which threads share.
+        """
+        if SPECIAL.fullmatch(text):
+            return [self.tokenizer.convert_tokens_to_ids(text)]
+        return encode_text(self.tokenizer, text)

@@ -55,9 +55,9 @@ class Decoder:
     """
 
     def __init__(self, model: SAP2, options: DecodingOptions):
-        if options.use_llm and model.llm_weight == 0:
+        if options.use_llm and "llm" in model.untrained_parts:
             raise ConfigError(
-                "model_conf.llm_weight is 0: this model's LLM was not trained; decode with one that was, or "
+                "use_llm: this model's LLM was not trained (untrained_parts); decode with one that was, or "
                 "with use_llm=false"
             )
         if not options.use_llm and model.ctc is None:

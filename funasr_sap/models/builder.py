@@ -1,7 +1,9 @@
 """Parts of a model from configuration; a key that a part does not know is an error."""
 
+import dataclasses
 import difflib
 import inspect
+import numbers
 from collections.abc import Callable, Mapping
 
 from funasr_sap.errors import ConfigError
@@ -60,7 +62,18 @@ def build(where: str, component: Callable, conf: Mapping | None, **arguments):
         known += component.known_keys()
     known += KEYWORDS_READ.get(f"{component.__module__}.{component.__qualname__}", ())
     check_keys(where, conf, known)
+    if dataclasses.is_dataclass(component):
+        _check_numbers(where, component, conf)
     return component(**{**arguments, **conf})
+
+
+def _check_numbers(where: str, component: type, conf: Mapping) -> None:
+    """Raise on texts and switches in the place of numbers."""
+    for field in dataclasses.fields(component):
+        value = conf.get(field.name, 0)
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
+        if field.type in (int, float) and not is_number:
+            raise ConfigError(f"{where}.{field.name}: expected a number, got {value!r:.80}")
 
 
 def lookup(kind: str, table: Mapping, name: str):

@@ -11,8 +11,11 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from funasr_sap.context.biasing_list import encode_keyword, encode_text
+from funasr_sap.context.hearing import Hearing
 from funasr_sap.models.timestamps import AlignedWord, align_words, log_likelihoods
 from funasr_sap.text.words import split_words
+
+BLANK = 0  # of a head that shares the LLM's vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +25,12 @@ class CTCHead:
     Attributes:
         tokenizer: from text to its symbols.
         blank: the blank's id.
+        hearing: which symbols it has learned; None where that is not known, as while it learns.
     """
 
     tokenizer: PreTrainedTokenizerBase
-    blank: int = 0
+    blank: int = BLANK
+    hearing: Hearing | None = None
 
     def spell(self, text: str) -> list[int]:
         """Spell a transcript, as training does."""
@@ -42,11 +47,15 @@ class CTCHead:
 
     def score(self, log_probs: torch.Tensor, texts: Sequence[str]) -> list[float]:
         """Score texts by their best CTC paths through (T, V), in nats; minus infinity where none fits."""
-        words = [[encode_keyword(self.tokenizer, word) for word in text.split()] for text in texts]
-        pieces = [[piece for word in each for piece in word] for each in words]
+        pieces = [[piece for word in text.split() for piece in self._spell_word(word)] for text in texts]
         return log_likelihoods(log_probs, pieces, self.blank)
 
     def align(self, log_probs: torch.Tensor, text: str, frame_ms: float) -> list[AlignedWord]:
         """Find the words of a text in (T, V), see ``words``; none where the text does not fit."""
-        words = [list(encode_keyword(self.tokenizer, word)) for word in split_words(text)]
+        words = [list(self._spell_word(word)) for word in split_words(text)]
         return align_words(log_probs, words, frame_ms, self.blank)
+
+    def _spell_word(self, word: str) -> tuple[int, ...]:
+        """Spell a word as it may be heard, or, where it cannot be, as it is written."""
+        heard = self.hearing.spell_word(word) if self.hearing else ()
+        return heard or encode_keyword(self.tokenizer, word)

@@ -47,6 +47,8 @@ MODEL_KEYS = (
     "backbone",
     "hub",
     "ignore_init_mismatch",
+    "max_seconds",
+    "merge_length_s",
     "retrieval_conf",
     "guard_conf",
     "repair_conf",
@@ -55,6 +57,7 @@ MODEL_KEYS = (
     "specaug",
     "specaug_conf",
     "task_weights",
+    "untrained_parts",
 )
 WEIGHTS = {"funasr": "model.pt", "hf": "model.safetensors"}
 NO_CTC = "ctc"  # null is a value here: no CTC head
@@ -95,11 +98,14 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
         copy_folder(Path(source) / "tokenizer", path / "tokenizer")
         if (Path(source) / "am.mvn").is_file():  # only some frontends have statistics
             copy_file(Path(source) / "am.mvn", path / "am.mvn")
+    files = dict(FILES)
+    if not (path / "am.mvn").is_file():
+        del files["frontend_conf"]
     with atomic_write(path / "config.yaml") as stream:
         yaml.safe_dump(model_config(config), stream, sort_keys=False, allow_unicode=True)
     with atomic_write(path / "configuration.json") as stream:
         json.dump(
-            {"framework": "pytorch", "task": "auto-speech-recognition", "file_path_metas": FILES},
+            {"framework": "pytorch", "task": "auto-speech-recognition", "file_path_metas": files},
             stream,
             indent=2,
         )
@@ -150,6 +156,19 @@ def read_model_config(path: Path) -> dict:
     if not file.is_file():
         raise ConfigError(f"{path} holds no config.yaml; expected a model directory")
     return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def read_untrained_parts(path: Path) -> list[str]:
+    """Tell which parts of a model directory have learned nothing; older ones tell by a loss weight."""
+    config = read_model_config(path)
+    if config.get("untrained_parts") is not None:
+        return list(config["untrained_parts"])
+    return untrained_by_weight((config.get("model_conf") or {}).get("llm_weight", 1.0))
+
+
+def untrained_by_weight(llm_weight: float) -> list[str]:
+    """Tell it of a configuration that says nothing else."""
+    return [] if llm_weight else ["llm"]
 
 
 def build_model(path: Path, checkpoint: str = "model.pt", **changes):

@@ -87,12 +87,31 @@ def letter_scalars(
         (B, P, 2): the score of their alignment a letter, and in all, in about unit range; 0 for a keyword
         without letters.
     """
+    score, size = _align_letters(log_probs, mask, spelling, ids, id_mask)
+    each = (score / size.clamp(min=1)).clamp(min=-6) / 2
+    return torch.stack([each, score.clamp(min=-30) / 10], -1) * (size > 1)[..., None]
+
+
+def word_scores(
+    log_probs: torch.Tensor,
+    mask: torch.Tensor,
+    spelling: torch.Tensor,
+    ids: torch.Tensor,
+    id_mask: torch.Tensor,
+) -> torch.Tensor:
+    """Say what speaks against each keyword as a whole word, in nats: (B, P), at most 0.
+
+    For the arguments see ``letter_scalars``.
+    """
+    return _align_letters(log_probs, mask, spelling, ids, id_mask)[0]
+
+
+def _align_letters(log_probs, mask, spelling, ids, id_mask) -> tuple[torch.Tensor, torch.Tensor]:
+    """Align keywords with a space on both sides: scores in nats and numbers of letters, each (B, P)."""
     letters = (spelling[ids] * id_mask[..., None]).flatten(2).long()
     letters = torch.cat([letters, torch.full_like(letters[..., :1], SYMBOLS[" "])], 2)
     order = (letters == 0).sort(dim=2, stable=True).indices  # letters first, in their order
     letters = letters.gather(2, order)
     size = (letters > 0).sum(2)
     letters = letters[..., : int(size.max())]
-    score = align_keywords(log_probs.detach(), step_mask(mask), letters, letters > 0, BLANK).score
-    each = (score / size.clamp(min=1)).clamp(min=-6) / 2
-    return torch.stack([each, score.clamp(min=-30) / 10], -1) * (size > 1)[..., None]
+    return align_keywords(log_probs.detach(), step_mask(mask), letters, letters > 0, BLANK).score, size

@@ -16,6 +16,7 @@ from torch import nn
 
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
+from funasr_sap.context.hearing import Hearing
 from funasr_sap.context.keyword import found_keywords
 from funasr_sap.context.list_cache import prepare_list
 from funasr_sap.context.prompt_table import TASKS
@@ -36,11 +37,12 @@ from funasr_sap.models import construction
 from funasr_sap.models.builder import build, check_keys, check_model_keys
 from funasr_sap.models.causal_lm import CausalLM, exact_unless
 from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, whole_state
-from funasr_sap.models.ctc_head import CTCHead
+from funasr_sap.models.ctc_head import BLANK, CTCHead
+from funasr_sap.models.directory import untrained_by_weight
 from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.language_model import LanguageModel
-from funasr_sap.models.letters import spell_pieces
+from funasr_sap.models.letters import spell_pieces, word_scores
 from funasr_sap.models.losses import ctc_loss, letter_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.parts import parameter_table
@@ -76,6 +78,7 @@ class SAP2(nn.Module):
         repair_conf: which keywords are written where the LLM did not; see ``Repair``.
         rescoring_conf: how the transcripts that an utterance may get are weighed; see ``Rescoring``.
         prompt_conf: ``language``, used where none is asked for; the others: ``PromptTemplate``.
+        max_seconds: of speech that it was trained on, longer audio is warned of; None where it is not known.
         specaug: name in FunASR's ``specaug_classes``, applied in training while the encoder is trained.
         specaug_conf: its arguments.
         ctc_weight: weight of the CTC loss; 0 leaves it out.
@@ -83,6 +86,8 @@ class SAP2(nn.Module):
         span_weight: weight of the span head's loss; 0 leaves it out.
         letter_weight: weight of the letter head's loss; 0 leaves it out.
         task_weights: relative frequency of each task in training.
+        untrained_parts: parts that no training has reached, which decoding refuses to use; None = those
+            whose loss is left out.
         ignore_init_mismatch: accept weights that do not fit: what is missing starts from scratch.
         **kwargs: SAP²-ASR's names, see ``SEED_KEYS``; what else FunASR's AutoModel hands to every model is
             not read, but unknown keys raise.
@@ -114,6 +119,7 @@ class SAP2(nn.Module):
         repair_conf: dict | None = None,
         rescoring_conf: dict | None = None,
         prompt_conf: dict | None = None,
+        max_seconds: float | None = None,
         specaug: str | None = None,
         specaug_conf: dict | None = None,
         ctc_weight: float = 0.0,
@@ -121,13 +127,18 @@ class SAP2(nn.Module):
         span_weight: float = 0.0,
         letter_weight: float = 0.0,
         task_weights: dict | None = None,
+        untrained_parts: list[str] | None = None,
         ignore_init_mismatch: bool = False,
         **kwargs,
     ):
         super().__init__()
+        self._hearing = None
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
+        self.max_seconds = max_seconds
         self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
+        unlearned = untrained_by_weight(llm_weight) if untrained_parts is None else untrained_parts
+        self.untrained_parts = frozenset(unlearned)
         self.span_weight, self.letter_weight = span_weight, letter_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
         self._configure(retrieval_conf, prompt_conf, task_weights, ctc)
@@ -171,15 +182,18 @@ class SAP2(nn.Module):
         """Read the sections that build no part."""
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
-        check_keys("prompt_conf", prompt_conf, {"language", "style", "itn", "name_language"})
+        check_keys("prompt_conf", prompt_conf, {"language", "languages", "style", "itn", "name_language"})
         self.added_ids = add_tags(self.tokenizer, prompt_conf.get("style", "sap2"))
-        style = {key: prompt_conf[key] for key in ("style", "itn", "name_language") if key in prompt_conf}
-        self.prompts = PromptTemplate(self.tokenizer, **style)
+        self.language = prompt_conf.pop("language", "en")
+        self.prompts = PromptTemplate(self.tokenizer, **prompt_conf)
+        if "languages" in prompt_conf:
+            self.prompts.language_code(self.language)
         self.top = retrieval_conf.get("top", 5)
+        if not isinstance(self.top, int) or self.top < 1:
+            raise ConfigError(f"retrieval_conf.top: expected a whole number above 0, got {self.top!r}")
         self.threshold = check_threshold(retrieval_conf.get("threshold", 0.2))
         fitted = {} if ctc else dataclasses.asdict(BY_SOUND)
         self.calibration = build("calibration", Calibration, retrieval_conf.get("calibration"), **fitted)
-        self.language = prompt_conf.get("language", "en")
         self.task_weights = dict(task_weights or {"transcribe": 1.0})
         check_keys("task_weights", self.task_weights, TASKS)
         if not any(weight > 0 for weight in self.task_weights.values()):
@@ -191,9 +205,18 @@ class SAP2(nn.Module):
         self.repair = build("repair_conf", Repair, repair_conf)
         self.rescoring = build("rescoring_conf", Rescoring, rescoring_conf)
 
+    @property
+    def hearing(self) -> Hearing:
+        """What the CTC head has learned to hear; found when it is first needed."""
+        if self._hearing is None:
+            self._hearing = Hearing.of_head(self.tokenizer, self.ctc.ctc_lo.weight, BLANK)
+        return self._hearing
+
     def train(self, mode: bool = True):
         """Switch to training; frozen parts stay in evaluation mode."""
         super().train(mode)
+        if mode:
+            self._hearing = None
         for name in self.frozen:
             getattr(self, name).eval()
         return self
@@ -204,6 +227,7 @@ class SAP2(nn.Module):
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """Load a checkpoint: what it leaves to the backbone stays."""
+        self._hearing = None
         whole = whole_state(self, state_dict)
         found = super().load_state_dict(whole, strict=False, assign=assign)
         needed = set(saved_names(self).values())
@@ -241,7 +265,8 @@ class SAP2(nn.Module):
     @property
     def ctc_head(self) -> CTCHead:
         """The alphabet of the CTC head: here the LLM's tokenizer, of which id 0 is the blank."""
-        return CTCHead(self.tokenizer)
+        knows = self.ctc is not None and not self.training
+        return CTCHead(self.tokenizer, BLANK, self.hearing if knows else None)
 
     def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> Encoded:
         """Run encoder, CTC head and letter head.
@@ -301,6 +326,10 @@ class SAP2(nn.Module):
         options = {"pool": pool, "reward": self.calibration.reward if reward is None else reward}
         if self.ctc is None:
             return weigh_by_sound(transcripts, lists, **options)
+        if not self.training:  # while it learns, what it has learned says nothing
+            lists = [each.heard_by(self.hearing) for each in lists]
+        if not any(each.num_heard for each in lists):
+            return None
         log_probs, blank = encoded.log_probs.detach(), self.ctc_head.blank
         evidence = weigh_lists(log_probs, encoded.frame_mask, lists, self.word_start, blank=blank, **options)
         if self.span_head is None:
@@ -309,7 +338,13 @@ class SAP2(nn.Module):
             evidence = evidence.best(judged, options["reward"])
         with exact_unless(self.training, encoded.frames.device):
             span = self.span_head(encoded, self.ctc.ctc_lo.weight, self.spelling, evidence, blank)
-        return dataclasses.replace(evidence, span=span)
+        evidence = dataclasses.replace(evidence, span=span)
+        if evidence.short.any():
+            mask = torch.arange(evidence.ids.shape[2], device=span.device) < evidence.pieces[..., None]
+            whole = word_scores(encoded.letters, encoded.frame_mask, self.spelling, evidence.ids, mask)
+            whole = torch.where(evidence.short & mask.any(2), whole, 0.0)
+            evidence = dataclasses.replace(evidence, whole=whole)
+        return evidence
 
     @torch.no_grad()
     def retrieve(

@@ -19,7 +19,7 @@ from funasr_sap.text.hotwords import (
     drop_weights,
     is_number,
     parse_value,
-    split_words,
+    split_hotwords,
     structure,
 )
 
@@ -139,7 +139,7 @@ def _read_lines(lines: list[str], remarks: Remarks) -> list[str]:
         parted |= tight
     words = []
     for line in lines:
-        words += split_words(line, SEPARATORS + "\t" if line in parted else "\t")
+        words += split_hotwords(line, SEPARATORS + "\t" if line in parted else "\t")
     if len(lines) > 1:
         remarks.note("parted", [line for line in lines if line in parted])
     return words

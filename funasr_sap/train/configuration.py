@@ -8,11 +8,12 @@ from pathlib import Path
 from funasr.download.download_model_from_hub import download_model
 from omegaconf import DictConfig, OmegaConf
 
-from funasr_sap.auto_model import check_model
 from funasr_sap.configurations import FOLDER, find_configuration
 from funasr_sap.errors import ConfigError
+from funasr_sap.model_names import find_model
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.directory import FILES
+from funasr_sap.models.directory_check import check_weights
 
 TRAIN_CONF_KEYS = frozenset(
     {
@@ -44,10 +45,14 @@ def resolve(config: DictConfig) -> dict:
             raise ConfigError(f"{key}: no such file: {config[key]}")
     directory = config.pop("model_directory", None)
     if directory is None:
-        check_model("model", config["model"])
+        config["model"] = find_model(
+            "model", config["model"], {"hub": config.get("hub"), "init_param": config.get("init_param", "")}
+        )
         config = dict(download_model(is_training=True, **config))
         if not config.get("init_param"):
             raise ConfigError(f"model: {config['model_path']} holds no weights (model.pt) to go on from")
+        if config["model"] == "SAP2":
+            check_weights(Path(config["init_param"]))
         return config
     for section, file in FILES.items():
         if isinstance(file, dict):

@@ -101,7 +101,7 @@ def prepare(config: dict, train: Path, output_dir: Path, cmvn_utterances: int = 
     sample = random.Random(seed).sample(utterances, min(cmvn_utterances, len(utterances)))
     torch.manual_seed(seed)
     compute_cmvn([each.source for each in sample], frontend, output_dir / "am.mvn")
-    write_model_directory(output_dir, config)
+    write_model_directory(output_dir, config | {"untrained_parts": ["ctc", "llm", "span_head"]})
 
 
 def main(argv=None) -> None:

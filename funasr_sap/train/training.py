@@ -12,7 +12,7 @@ import funasr_sap  # noqa: F401  (registers the classes)
 from funasr_sap.data.processes import count_cpus
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.averaging import average_checkpoints
-from funasr_sap.models.directory import write_model_directory
+from funasr_sap.models.directory import read_untrained_parts, write_model_directory
 from funasr_sap.train import rng
 from funasr_sap.train.checkpoints import LATEST
 from funasr_sap.train.configuration import distribution_options
@@ -23,6 +23,9 @@ from funasr_sap.train.record import write_record
 from funasr_sap.train.scheduler import build_scheduler_conf
 from funasr_sap.train.trainer import Trainer
 from funasr_sap.train.validation import build_decoder
+
+# The loss that teaches a part.
+LOSS_WEIGHTS = {"ctc": "ctc_weight", "llm": "llm_weight", "span_head": "span_weight"}
 
 
 def train(config: dict) -> None:
@@ -47,6 +50,7 @@ def train(config: dict) -> None:
 
 def _train(config: dict, process: Process, options: dict) -> None:
     seed = config.get("seed", 0)
+    config = config | {"untrained_parts": untrained_parts(config)}
     rng.seed_all(seed)  # the same weights in all processes
     built = AutoModel(
         **config | {"device": "cpu", "ncpu": config.get("ncpu", count_cpus()), "disable_update": True}
@@ -84,6 +88,20 @@ def _train(config: dict, process: Process, options: dict) -> None:
     trainer.close()
     if process.rank == 0 and "avg_nbest_model" in train_conf and not options["use_deepspeed"]:
         average_best(trainer, train_conf["avg_nbest_model"])
+
+
+def untrained_parts(config: dict) -> list[str]:
+    """Tell which parts hold nothing that was learned once the training has begun.
+
+    Args:
+        config: a resolved configuration; its ``init_param`` may lie in another model directory.
+    """
+    source = Path(config.get("init_param") or config["model_path"])
+    folder = source if source.is_dir() else source.parent
+    if not (folder / "config.yaml").is_file():
+        folder = Path(config["model_path"])
+    learns = {part for part, key in LOSS_WEIGHTS.items() if (config.get("model_conf") or {}).get(key, 0) > 0}
+    return [part for part in read_untrained_parts(folder) if part not in learns]
 
 
 def set_backends(config: dict) -> None:

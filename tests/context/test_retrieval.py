@@ -9,7 +9,7 @@ from funasr_sap.context import retrieval
 from funasr_sap.context.alignment import IMPOSSIBLE, Alignment
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.calibration import Calibration
-from funasr_sap.context.retrieval import POOL, cut, evidence_features, weigh_lists
+from funasr_sap.context.retrieval import POOL, cut, evidence_features, is_short, weigh_lists
 from funasr_sap.context.spellings import Spellings, pack
 from funasr_sap.errors import ConfigError
 
@@ -25,7 +25,8 @@ COST = math.log(0.9 / (0.1 / 11))  # of a piece that is not heard
 
 def piece_list(ids):
     """A biasing list whose keywords are given by their pieces."""
-    return BiasingList.restore(words=list(map(str, ids)), ids=Spellings.join([pack(each) for each in ids]))
+    words = [f"keyword {each}" for each in ids]
+    return BiasingList.restore(words=words, ids=Spellings.join([pack(each) for each in ids]))
 
 
 def random_log_probs(seed, frames, batch=1, vocab=12):
@@ -199,3 +200,44 @@ def test_features_of_worst_evidence_are_bounded():
     found = Alignment(torch.full((1, 1), IMPOSSIBLE), 0 * one, 0 * one[..., None])
     features = evidence_features(found, one, one == 0, torch.full((1, 1), IMPOSSIBLE))
     assert features.tolist() == [[[-4.0, -3.0, 0.0, 0.25, 0.0, -2.0]]]
+
+
+@pytest.mark.parametrize(
+    ("word", "short"),
+    [
+        *(("V", True), ("IT", True), ("4K", True), ("C++", True), ("&", True), ("я", True), ("a b", True)),
+        *(("the", False), ("AT&T", False), ("好", False), ("か", False), ("강", False), ("ไป", False)),
+    ],
+)
+def test_one_or_two_letters_of_an_alphabet_are_short(word, short):
+    assert is_short(word) is short
+
+
+def weigh_words(words, ids, log_probs, pool=POOL):
+    offered = BiasingList.restore(words=words, ids=Spellings.join([pack(each) for each in ids]))
+    return weigh_lists(log_probs, full(log_probs), [offered], WORD_START, pool=pool, reward=REWARD)
+
+
+def test_a_short_keyword_needs_a_word_of_its_own():
+    log_probs = sharp_log_probs([0, 3, 4, 0, 5, 0])  # a word of two pieces, and one of one
+    words, ids = ["V", "S", "longer"], [(3,), (5,), (3,)]
+    odds = weigh_words(words, ids, log_probs).log_odds(Calibration(goes_on=0.0, share=0.0))[0]
+    assert odds[1] == odds[2]  # said, short or not
+    assert odds[0] == odds[2] - retrieval.GOES_ON
+
+
+@pytest.mark.parametrize("pool", [POOL, 2])
+def test_what_has_no_piece_is_never_found(pool):
+    words, ids = ["unheard", "longer", "silent", "other"], [(), (1, 2), (), (5,)]
+    evidence = weigh_words(words, ids, sharp_log_probs(PATH), pool)
+    found = cut(evidence, 4, 0.0, Calibration())
+    kept = dict(zip(found.index[0].tolist(), found.mask[0].tolist(), strict=True))
+    assert {place for place, mask in kept.items() if mask} == {1, 3}
+    assert (found.confidence[~found.mask] == 0).all()
+    assert evidence.size.item() == 4
+
+
+@pytest.mark.parametrize("pool", [POOL, 1])
+def test_a_list_without_any_piece_is_no_error(pool):
+    evidence = weigh_words(["unheard", "silent"], [(), ()], sharp_log_probs(PATH), pool)
+    assert not cut(evidence, 4, 0.0, Calibration()).mask.any()

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from funasr_sap.models.decoding import PRUNE_MODES
 
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.data.processes import count_cpus
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.inference import _clip, _warn_of_itn
-from funasr_sap.models.decoding import PRUNE_MODES
 
 ROOT = Path(__file__).parents[2]
 RESULT_KEYS = ["key", "text", "keywords", "keyword_scores", "timestamp"]

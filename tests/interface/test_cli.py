@@ -120,6 +120,16 @@ def test_other_values_are_hydras():
         (["+model=sap2", "+input=a.wav", "--hotwords"], "got '--hotwords', expected +key=value"),
         (["+model=sap2", "+input=a.wav", "+top=[3"], "command line: no viable alternative at input '[3'"),
         (["+model=sap2", "+input=a.wav", "+hotwords=[[a],[b]]"], "a list in a list: [[a],[b]]"),
+        (["+model=sap2", "+input=[fmt/[x].wav]"], "+input: a list in a list: [fmt/[x].wav]; expected quotes"),
+        (
+            ["+model=sap2", "+input=a.wav", "+log_level=loud"],
+            "log_level: expected one of DEBUG, INFO",
+        ),
+        (["+model=DIR", "+input=WAV", "+device=gpu"], "device: expected cpu, cuda, cuda:0"),
+        (["+model=DIR", "+input=WAV", "+fp16=maybe"], "fp16: expected true or false, got 'maybe'"),
+        (["+model=DIR", "+input=WAV", "+batch_size_s=abc"], "batch_size_s: expected a number of seconds"),
+        (["talk.wav", "--model", "sap2"], "expected +model=sap2 +input=talk.wav"),
+        (["talk.wav", "--model=SAP2-tiny"], "expected +model=sap2-tiny +input=talk.wav"),
         (["+model=sap3", "+input=a.wav"], "model: 'sap3' is neither a known name nor a model directory"),
         (["+model=DIR", "+input=/none.wav"], "none: audio /none.wav: no such file"),
         (["+model=DIR", "+input=/none.scp"], "input: no such file: /none.scp"),
@@ -218,9 +228,39 @@ def test_upstream_calls_reach_funasrs_own_program(arguments, message, call):
     assert stderr.startswith("usage: funasr [-h]") and message in stderr
 
 
+def test_audio_alone_is_recognised_by_the_embedded_model(call, wavs, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/funasr-sap"])
+    talk = shutil.copy(wavs[0], tmp_path / "it's [1].wav")
+    told = call("+model=sap2", f'+input=["{talk}",{wavs[1]}]', "+hotwords=cat", "+ncpu=1")
+    found = call(str(talk), wavs[1], "+hotwords=cat", "+ncpu=1")
+    assert found[:2] == told[:2] and found[0] == 0 and len(found[1].splitlines()) == 2
+    status, stdout, _ = call(str(talk), "ncpu=1")
+    assert status == 0 and json.loads(stdout)["text"]
+    status, stdout, stderr = call("none.wav")
+    assert (status, stdout) == (1, "") and "no such file" in stderr.splitlines()[-1]
+
+
+def test_under_funasrs_name_audio_is_for_funasrs_program(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/funasr"])
+    assert cli.name_audio(["talk.wav"]) == ["talk.wav"]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/funasr-sap"])
+    assert cli.name_audio(["talk.wav"]) == ["+model=sap2", "+input='talk.wav'"]
+    assert cli.name_audio(["talk.wav", "--language", "zh"]) == ["talk.wav", "--language", "zh"]
+
+
+def test_versions_of_both_programs(call):
+    import funasr
+
+    from funasr_sap import __version__
+
+    status, stdout, stderr = call("--version")
+    assert (status, stderr) == (0, "")
+    assert stdout == f"funasr-sap {__version__}\nfunasr {funasr.__version__}\n"
+
+
 def test_transcribe_is_the_form_with_overrides(call, model_dir, wavs):
     arguments = (f"+input={wavs[0]}", "+hotwords=[chlorophyll]", f"+model={model_dir}", "+ncpu=1")
     status, stdout, _ = call("transcribe", *arguments)
     assert (status, stdout) == (0, call(*arguments)[1]) and stdout.startswith('{"key": ')
-    status, stdout, _ = call("transcribe", f"+input={wavs[0]}")  # by the embedded model
+    status, stdout, _ = call("transcribe", wavs[0])  # by the embedded model
     assert status == 0 and stdout.count("\n") == 1

@@ -4,12 +4,12 @@ import re
 import miniatures
 import pytest
 import torch
+from funasr_sap.models.decoding import DecodingOptions, decode
 
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.backbone import change_config
-from funasr_sap.models.decoding import DecodingOptions, decode
 from funasr_sap.models.sap2 import SAP2
 
 

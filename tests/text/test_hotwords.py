@@ -12,7 +12,7 @@ from funasr_sap.text.hotwords import (
     parse_value,
     split_dollars,
     split_hotword,
-    split_words,
+    split_hotwords,
 )
 
 
@@ -177,7 +177,7 @@ def test_spaces_part_the_words_of_hotword(text, words):
 
 
 def test_separators():
-    assert split_words(" a b ;c,d;;", ";") == ["a b", "c,d"]
-    assert split_words("\u3000a$b ", "$", blanks=" ") == ["\u3000a", "b"]
+    assert split_hotwords(" a b ;c,d;;", ";") == ["a b", "c,d"]
+    assert split_hotwords("\u3000a$b ", "$", blanks=" ") == ["\u3000a", "b"]
     assert split_dollars("a,b$c") == ["a,b", "c"]
     assert split_dollars("a,b c") == ["a", "b c"]
