@@ -20,6 +20,7 @@ from funasr_sap import __version__
 from funasr_sap.commands import is_command, list_commands, run_command
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, check_log_level
+from funasr_sap.options import shell_help
 from funasr_sap.registration import EMBEDDED
 from funasr_sap.results import write_results
 from funasr_sap.text.hotwords import split_items
@@ -33,30 +34,13 @@ TEXT_KEYS += ("language", "prune", "vad_model", "punc_model", "spk_model", "devi
 TEXT_KEYS += ("hub", "log_level", "index_dir", "init_param")
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac", ".wma", ".amr")
 
-HELP = """usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ...]
+HELP = f"""usage: funasr +model=sap2 +input=INPUT [+hotwords=LIST] [+key=value ...]
        funasr-sap AUDIO ... [+key=value ...]             (the embedded model)
        funasr AUDIO ... [--model NAME] [options]         (FunASR's own program)
 
 Contextual speech recognition from the shell. Prints one JSON object an utterance.
 
-  +model=NAME          sap2 (the embedded default), a model directory, or any FunASR model
-  +input=INPUT         an audio or video file, wav.scp, JSONL, a URL, or - for standard input;
-                       '[a.wav,b.wav]' for several
-  +hotwords=LIST       '[word,word]', 'word,word', or a file of keywords, one a line
-  +biasing_list=FILE   lists by utterance id; +hotwords=FILE, too, where "biasing_list" is in its name
-  +prune=MODE          retrieval (default), llm, none, joint
-  +vad_model=NAME      cut long audio first, for example silero-vad
-  +output_dir=DIR      also write DIR/1best_recog/{text,score,time_stamp,keywords}
-  +batch_size=N        utterances decoded together
-  +device=NAME         cpu, cuda:0, ...
-  +language=en|zh      language of the prompts
-  +top=N               keywords kept by retrieval
-  +threshold=X         least confidence of a keyword, from 0 to 1
-  +use_llm=false       take what the CTC head hears, with its keywords repaired; faster, less accurate
-  +rescore=false       make no other transcripts to choose from; faster, less accurate
-  +repair=false        write no keyword that the LLM did not write
-  +guards=false        believe every transcript; see docs/architecture.md
-
+{shell_help()}
 The names are FunASR's; ++key=value and key=value work too. FunASR's own program: funasr-sap --help-funasr
 """
 
@@ -66,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else list(argv)
     if is_command(argv):
         run_command(argv)
-    argv = _name_audio(argv)
+    argv = name_audio(argv)
     ours = [argument for argument in argv if OVERRIDE.fullmatch(argument)]
     called = any(a.startswith("+") for a in ours) or (ours and not any(a.startswith("-") for a in argv))
     if not argv or argv[0] in HELP_FLAGS or (called and not set(HELP_FLAGS).isdisjoint(argv)):
@@ -86,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
     funasr_main()
 
 
-def _name_audio(argv: list[str]) -> list[str]:
+def name_audio(argv: list[str]) -> list[str]:
     """Take bare audio files for the input, and the embedded model where none is named.
 
     Under the name ``funasr``, and with options that are not ours, they are for FunASR's own program.

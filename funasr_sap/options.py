@@ -48,7 +48,7 @@ SPEECH = (
         "路径、URL、字节、数组（配合 `fs=`，或 `(array, rate)`）或张量；以上各项的列表；`wav.scp` 或 "
         "JSONL 文件",
         only_sap2=False,
-        shell="an audio file, wav.scp, JSONL, or a URL; '[a.wav,b.wav]' for several",
+        shell="an audio or video file, wav.scp, JSONL, a URL, or - for stdin; '[a.wav,b.wav]' for several",
     ),
     Option(
         *("key", str, "ID"),

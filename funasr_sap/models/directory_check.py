@@ -18,7 +18,7 @@ from funasr_sap.models.directory import FILES
 from funasr_sap.models.funasr_directory import LAYOUT, WEIGHTS, file_names
 from funasr_sap.models.published import is_published, read_checkpoint
 
-IMPORT_FIRST = "for a backbone's weights, make a model directory of them by tools/import_backbone.py"
+IMPORT_FIRST = "for a backbone's weights, make a model directory of them by funasr-sap import-backbone"
 AGAIN = "copy the model directory again, with all its files and folders"
 
 

@@ -242,10 +242,10 @@ def test_audio_alone_is_recognised_by_the_embedded_model(call, wavs, monkeypatch
 
 def test_under_funasrs_name_audio_is_for_funasrs_program(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/funasr"])
-    assert cli._name_audio(["talk.wav"]) == ["talk.wav"]
+    assert cli.name_audio(["talk.wav"]) == ["talk.wav"]
     monkeypatch.setattr(sys, "argv", ["/usr/bin/funasr-sap"])
-    assert cli._name_audio(["talk.wav"]) == ["+model=sap2", "+input='talk.wav'"]
-    assert cli._name_audio(["talk.wav", "--language", "zh"]) == ["talk.wav", "--language", "zh"]
+    assert cli.name_audio(["talk.wav"]) == ["+model=sap2", "+input='talk.wav'"]
+    assert cli.name_audio(["talk.wav", "--language", "zh"]) == ["talk.wav", "--language", "zh"]
 
 
 def test_versions_of_both_programs(call):
@@ -262,5 +262,5 @@ def test_transcribe_is_the_form_with_overrides(call, model_dir, wavs):
     arguments = (f"+input={wavs[0]}", "+hotwords=[chlorophyll]", f"+model={model_dir}", "+ncpu=1")
     status, stdout, _ = call("transcribe", *arguments)
     assert (status, stdout) == (0, call(*arguments)[1]) and stdout.startswith('{"key": ')
-    status, stdout, _ = call("transcribe", f"+input={wavs[0]}")  # by the embedded model
+    status, stdout, _ = call("transcribe", wavs[0])  # by the embedded model
     assert status == 0 and stdout.count("\n") == 1

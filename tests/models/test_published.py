@@ -89,7 +89,7 @@ def test_published_weights_are_no_model_directory_yet(make, tokenizer, tmp_path)
     from funasr_sap import AutoModel
 
     make(tmp_path, tokenizer)
-    with pytest.raises(ConfigError, match=r"holds published weights; .*by tools/import_backbone.py"):
+    with pytest.raises(ConfigError, match=r"holds published weights; .*by funasr-sap import-backbone"):
         AutoModel(model=str(tmp_path))
 
 
@@ -97,7 +97,7 @@ def test_a_file_of_weights_is_no_model_directory(tmp_path):
     from funasr_sap import AutoModel
 
     (tmp_path / "infer.pt").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"infer.pt is a file, .*by tools/import_backbone.py"):
+    with pytest.raises(ConfigError, match=r"infer.pt is a file, .*by funasr-sap import-backbone"):
         AutoModel(model=str(tmp_path / "infer.pt"))
 
 

@@ -8,7 +8,7 @@ from funasr_sap.inference import CALL_KEYS
 from funasr_sap.options import DECODING, OF_CALLS, OF_THE_SHELL, with_table
 from funasr_sap.recogniser import OPTIONS as OF_THE_MODEL
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(("document", "language"), [("README.md", "en"), ("README_zh.md", "zh")])
