@@ -11,6 +11,7 @@ from funasr_sap.decoding.decoder import decode
 from funasr_sap.decoding.finish import restore_spelling
 from funasr_sap.decoding.options import PRUNE_MODES, DecodingOptions
 from funasr_sap.errors import ConfigError
+from funasr_sap.models.causal_lm import CausalLM
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.language_model import Answer, Prompt
 from funasr_sap.models.repair import Repair
@@ -271,6 +272,48 @@ def test_silence_gives_an_empty_text(taught, make_batch, prune):
     assert [each.text for each in found] == [""] * 3
     assert all(each.timestamp == [] for each in found)
     assert prune == "none" or all(each.keywords == [] for each in found)
+
+
+def test_silence_is_not_given_to_the_llm(taught, make_batch, monkeypatch):
+    """Eight clips of noise and an LLM that loops were seventeen answers."""
+    asked = []
+    script(monkeypatch, lambda row, keywords: asked.append(row) or "no " * 40)
+    words = [list(each.keywords) for each in taught.utterances]
+    found = recognise(silence(taught.model, [0, 1, 2]), make_batch(taught.places), words)
+    assert [(each.text, each.guards) for each in found] == [("", ["silence"])] * 3
+    assert asked == []
+
+
+def test_what_a_guard_refuses_is_tried_again_in_one_batch(taught, make_batch, monkeypatch):
+    batches = []
+    script(monkeypatch, lambda row, keywords: batches.append(row) or "no " * 40)
+    found = recognise(taught.model, make_batch(taught.places), [[], [], []], guards=Guards())
+    assert batches == [0, 1, 2] * 3  # at once, and at two temperatures
+    assert [each.guards for each in found] == [["repetition"] * 3] * 3
+
+
+def test_without_a_ctc_head_a_first_transcript_is_made_once_with_the_calls_options(
+    make_model, make_batch, monkeypatch
+):
+    model = make_model(
+        ctc=None,
+        span_head=None,
+        audio_adaptor="LinearProjection",
+        audio_adaptor_conf=None,
+    )
+    prompts, generate = [], CausalLM.generate
+
+    def spy(self, memory, asked, *args):
+        prompts.extend((prompt.task, prompt.language, len(prompt.keywords)) for prompt in asked)
+        return generate(self, memory, asked, *args)
+
+    monkeypatch.setattr(CausalLM, "generate", spy)
+    model.repair = Repair(confidence=2.0)
+    recognise(model, make_batch([0]), [["xylem"]], language="zh", threshold=1.0)
+    assert prompts == [("transcribe", "zh", 0)]  # none is kept: it is the transcript
+    prompts.clear()
+    recognise(model, make_batch([0]), [["xylem"]], language="zh", threshold=0.0)
+    assert prompts == [("transcribe", "zh", 0), ("transcribe_with_context", "zh", 1)]
 
 
 def test_silence_beside_speech(taught, make_batch):

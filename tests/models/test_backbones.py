@@ -181,9 +181,8 @@ def test_fun_asr_nano_has_the_prompt_and_the_logits_of_funasr(
     use_low_frame_rate, hotwords, language, itn, tokenizer, waveforms, tmp_path
 ):
     reference, known = miniatures.fun_asr_nano(tmp_path / "base", tokenizer, use_low_frame_rate)
-    model = import_backbone(
-        miniatures.config_of("fun_asr_nano"), tmp_path / "sap2", tmp_path / "base"
-    ).asking(itn=itn, name_language=language is not None)
+    model = import_backbone(miniatures.config_of("fun_asr_nano"), tmp_path / "sap2", tmp_path / "base")
+    model.prompts = model.prompts.asking(itn=itn, name_language=language is not None)
     code = model.prompts.language_code(language or "zh")
     speech, lengths = features_of(tmp_path / "sap2", waveforms[:1])
     frontend = frontend_of(tmp_path / "sap2")
