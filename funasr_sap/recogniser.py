@@ -120,7 +120,7 @@ class Recogniser:
         options = options or self.options()
         order = sorted(range(len(requests)), key=lambda place: requests[place].size)
         results, warned = {}, set()
-        with tqdm(total=len(order), unit="utt", disable=settings.hide_bar or None) as bar:
+        with tqdm(total=len(order), unit="utt", disable=settings.hide_bar) as bar:
             for first in range(0, len(order), settings.batch_size):
                 places = order[first : first + settings.batch_size]
                 found = self.recognise_batch([requests[place] for place in places], options, settings, warned)

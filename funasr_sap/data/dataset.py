@@ -23,6 +23,8 @@ from funasr_sap.text.words import phrase_key, phrases, split_words
 
 # What is left out for its length: speech in frames of 10 ms, transcripts in tokens.
 LENGTH_KEYS = ("min_source_length", "max_source_length", "min_target_length", "max_target_length")
+FRAMES_PER_SECOND = 100  # of 10 ms
+FRAMES_LOST = 2  # at the end, which no whole window of 25 ms begins in
 # Keys of dataset_conf that FunASR's dataloader and samplers read; its index_ds names a reader of JSONL.
 FUNASR_KEYS = frozenset(
     {
@@ -113,7 +115,14 @@ class SAP2Dataset(torch.utils.data.Dataset):
         self.pool_keys = {phrase_key(word) for word in self.pool}
         self.longest_phrase = longest_phrase(self.pool)
         self.cache = {} if cache_features else None
-        self._leave_out(path, {name: conf[name] for name in LENGTH_KEYS if name in conf})
+        limits = {name: conf[name] for name in LENGTH_KEYS if name in conf}
+        hears = getattr(
+            frontend, "max_seconds", None
+        )  # all that the encoder takes: what is longer is no error
+        if hears is not None:
+            longest = limits.get("max_source_length", math.inf)
+            limits["max_source_length"] = min(longest, FRAMES_PER_SECOND * hears - FRAMES_LOST)
+        self._leave_out(path, limits)
 
     def _leave_out_blank(self, path: str) -> None:
         """Leave out what has speech and no words: of a hole in its data, a model learns to say nothing."""

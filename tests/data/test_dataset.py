@@ -296,3 +296,11 @@ def test_a_batch_tells_what_it_lacks(make_dataset, make_model, speech_wavs):
     assert silent["keys"] == [None] and len(silent.pop("bad")) == 1
     loss, _, _ = make_model(model_conf={"ctc_weight": 1.0})(**silent)
     assert loss.isfinite()
+
+
+def test_what_the_encoder_cannot_hear_is_left_out(make_dataset, speech_wavs, frontend, caplog, monkeypatch):
+    monkeypatch.setattr(frontend, "max_seconds", 3, raising=False)
+    kept = [each.key for each in speech_wavs if each.speech_length <= 298]
+    assert 0 < len(kept) < len(speech_wavs)
+    assert [each.key for each in make_dataset(**PLAIN).utterances] == kept
+    assert "for max_source_length=298" in caplog.text

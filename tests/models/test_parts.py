@@ -167,7 +167,7 @@ def test_only_the_rows_of_added_tags_train_in_a_frozen_llm(make_model, make_batc
     assert with_tags.new_tokens.ids.tolist() == ids
     table = with_tags.llm.get_input_embeddings().weight
     torch.testing.assert_close(with_tags.new_tokens.weight[0], table.mean(0))
-    found = with_tags.embed_tokens(torch.tensor([[3, ids[1], 4]]))
+    found = with_tags.language_model.embed_tokens(torch.tensor([[3, ids[1], 4]]))
     torch.testing.assert_close(found[0, [0, 2]], table[[3, 4]])
     torch.testing.assert_close(found[0, 1], with_tags.new_tokens.weight[1])
     with_tags(**make_batch([7]))[0].backward()

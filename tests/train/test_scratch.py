@@ -102,4 +102,4 @@ def test_a_missing_file_is_one_sentence(tmp_path, capsys):
     arguments = ["--config", str(tmp_path / "no.yaml"), "--train", "x", "--output-dir", str(tmp_path / "out")]
     with pytest.raises(SystemExit) as exit_info:
         run(lambda: main(arguments))
-    assert exit_info.value.code == 1 and "no.yaml: No such file" in capsys.readouterr().err
+    assert exit_info.value.code == 1 and "no.yaml; expected a file" in capsys.readouterr().err
