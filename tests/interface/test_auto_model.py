@@ -69,7 +69,7 @@ def test_batches_give_what_singles_give(model, wavs, hotwords):
 @pytest.mark.parametrize("prune", PRUNE_MODES)
 def test_every_way_of_pruning(prune, model, wavs, hotwords):
     result = model.generate(wavs[0], hotwords=hotwords, prune=prune)[0]
-    assert list(result) == RESULT_KEYS
+    assert [key for key in result if key != "cut"] == RESULT_KEYS
     kept = result["keywords"]
     assert kept == [word for word in hotwords if word in kept]
     if prune == "none":
@@ -111,7 +111,7 @@ def test_itn_is_accepted_and_said_to_do_nothing(model, wavs, caplog):
         ({"threshold": "low"}, "threshold: expected a confidence from 0 to 1, got 'low'"),
         ({"batch_size": 0}, "batch_size: expected a whole number above 0, got 0"),
         ({"batch_size": 2.5}, "got 2.5"),
-        ({"fs": 0}, "fs: expected 1000 to 768000 Hz, got 0"),
+        ({"fs": 0}, r"fs: expected a whole number from 1000 to 768000 \(Hz\), got 0"),
         ({"data_type": "fbank"}, "data_type: expected \"sound\" or .* got 'fbank'"),
     ],
 )
