@@ -31,6 +31,7 @@ from funasr_sap.data.mini_corpus.vocabulary import rare_vocabulary
 from funasr_sap.metrics.report import describe_environment, markdown_table
 from funasr_sap.metrics.significance import bootstrap_rates, compare, interval
 from funasr_sap.metrics.wer import score
+from funasr_sap.models.objective import Objective
 from funasr_sap.models.pooling import SpeechDrivenPooling
 from funasr_sap.tool import run
 
@@ -180,8 +181,8 @@ def finetune(built, seed: int, arguments) -> list[float]:
     """Train all but the encoder and the CTC head; the loss of each step."""
     model = built.model
     model.frozen = ["audio_encoder", "ctc"]
-    model.ctc_weight, model.llm_weight = 0.0, 1.0
-    model.task_weights = {"transcribe": 0.1, "transcribe_with_context": 0.9}
+    tasks = {"transcribe": 0.1, "transcribe_with_context": 0.9}
+    model.objective = Objective(ctc_weight=0.0, llm_weight=1.0, task_weights=tasks)
     for name in model.frozen:
         getattr(model, name).requires_grad_(False)
     model.train()

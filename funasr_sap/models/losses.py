@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -77,6 +78,7 @@ def llm_loss(
     texts: list[str],
     found: list[list[Keyword]],
     keywords: list[list[str]],
+    task_weights: Mapping[str, float],
     seeds: list[int] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute the LLM's cross-entropy over answers, a task drawn for each utterance.
@@ -87,6 +89,7 @@ def llm_loss(
         texts: B transcripts.
         found: B lists of keywords that retrieval found.
         keywords: B lists of those that are spoken.
+        task_weights: relative frequency of each task.
         seeds: B seeds of what is drawn; without them training draws anew each time.
 
     Returns:
@@ -95,7 +98,7 @@ def llm_loss(
     drawn = [random if model.training else random.Random(0)] * len(texts)
     rngs = drawn if seeds is None else [random.Random(seed) for seed in seeds]
     offered = _shuffled(found, rngs)
-    names, weights = list(model.task_weights), list(model.task_weights.values())
+    names, weights = list(task_weights), list(task_weights.values())
     tasks = [rng.choices(names, weights)[0] for rng in rngs]
     tasks = [task if wanted else "transcribe" for task, wanted in zip(tasks, offered, strict=True)]
     prompts = [

@@ -17,9 +17,6 @@ from torch import nn
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.hearing import Hearing
-from funasr_sap.context.keyword import found_keywords
-from funasr_sap.context.list_cache import prepare_list
-from funasr_sap.context.prompt_table import TASKS
 from funasr_sap.context.prompts import PromptTemplate
 from funasr_sap.context.retrieval import (
     BY_SOUND,
@@ -43,8 +40,8 @@ from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.language_model import LanguageModel
 from funasr_sap.models.letters import spell_pieces, word_scores
-from funasr_sap.models.losses import ctc_loss, letter_loss, llm_loss, span_loss
 from funasr_sap.models.new_tokens import NewTokens, add_tags
+from funasr_sap.models.objective import Objective
 from funasr_sap.models.parts import parameter_table
 from funasr_sap.models.repair import Repair
 from funasr_sap.models.rescoring import Rescoring
@@ -136,12 +133,13 @@ class SAP2(nn.Module):
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
         self.max_seconds = max_seconds
-        self.ctc_weight, self.llm_weight = ctc_weight, llm_weight
+        self.objective = Objective(
+            ctc_weight, llm_weight, span_weight, letter_weight, dict(task_weights or {"transcribe": 1.0})
+        )
         unlearned = untrained_by_weight(llm_weight) if untrained_parts is None else untrained_parts
         self.untrained_parts = frozenset(unlearned)
-        self.span_weight, self.letter_weight = span_weight, letter_weight
         self.ignore_init_mismatch, self.init_param = ignore_init_mismatch, kwargs.get("init_param")
-        self._configure(retrieval_conf, prompt_conf, task_weights, ctc)
+        self._configure(retrieval_conf, prompt_conf, ctc)
         self._read_checks(guard_conf, repair_conf, rescoring_conf)
         names = {"audio_encoder": audio_encoder, "audio_adaptor": audio_adaptor, "llm": llm}
         names |= {"ctc": ctc, "span_head": span_head}
@@ -153,14 +151,7 @@ class SAP2(nn.Module):
 
     def _build(self, blueprint, sources, specaug, specaug_conf) -> None:
         """Build the parts, what goes with the tokenizer, and what masks features."""
-        heads = {"ctc_weight": "ctc", "span_weight": "span_head", "letter_weight": "span_head"}
-        for key, part in heads.items():
-            weight = getattr(self, key)
-            if weight > 0 and blueprint.names[part] is None:
-                raise ConfigError(
-                    f"model_conf.{key}: got {weight}, but this model has no {construction.HEADS[part]} "
-                    f"({part}: null); pass ++model_conf.{key}=0"
-                )
+        self.objective.check_parts(blueprint.names, construction.HEADS)
         self.from_backbone = construction.assemble(self, blueprint, sources, self.ignore_init_mismatch)
         own = [part for part in construction.PARTS if getattr(self, part) is not None]
         self.frozen = [part for part in own if blueprint.options[part].is_frozen]
@@ -178,7 +169,7 @@ class SAP2(nn.Module):
         self.specaug = construction.build_specaug(specaug, specaug_conf)
         logging.info("%s\n%s", type(self).__name__, parameter_table(self))
 
-    def _configure(self, retrieval_conf, prompt_conf, task_weights, ctc) -> None:
+    def _configure(self, retrieval_conf, prompt_conf, ctc) -> None:
         """Read the sections that build no part."""
         retrieval_conf, prompt_conf = dict(retrieval_conf or {}), dict(prompt_conf or {})
         check_keys("retrieval_conf", retrieval_conf, {"top", "threshold", "calibration"})
@@ -194,10 +185,6 @@ class SAP2(nn.Module):
         self.threshold = check_threshold(retrieval_conf.get("threshold", 0.2))
         fitted = {} if ctc else dataclasses.asdict(BY_SOUND)
         self.calibration = build("calibration", Calibration, retrieval_conf.get("calibration"), **fitted)
-        self.task_weights = dict(task_weights or {"transcribe": 1.0})
-        check_keys("task_weights", self.task_weights, TASKS)
-        if not any(weight > 0 for weight in self.task_weights.values()):
-            raise ConfigError("task_weights: at least one task needs a weight above 0")
 
     def _read_checks(self, guard_conf, repair_conf, rescoring_conf) -> None:
         """Read what is done to transcripts after the LLM wrote them."""
@@ -294,7 +281,7 @@ class SAP2(nn.Module):
                 log_probs = scores.float().log_softmax(-1)
         letters = None
         if self.span_head is not None:
-            learns = torch.is_grad_enabled() and self.letter_weight > 0
+            learns = torch.is_grad_enabled() and self.objective.letter_weight > 0
             with exact_unless(self.training, frames.device), torch.set_grad_enabled(learns):
                 letters = self.span_head.letters(frames, frame_mask)
         return Encoded(frames, frame_mask, speech_lengths, log_probs, letters)
@@ -387,10 +374,7 @@ class SAP2(nn.Module):
         seeds: list[int] | None = None,
         keys: list[str] | None = None,
     ) -> tuple[torch.Tensor, dict, torch.Tensor]:
-        """Compute the training loss.
-
-        Where the LLM is trained, all losses count each utterance by the tokens of its answer. So batches
-        averaged by their weights give what one batch of all their utterances gives.
+        """Compute the training loss; see ``Objective``.
 
         Args:
             speech: (B, frames, input_size) features.
@@ -407,29 +391,7 @@ class SAP2(nn.Module):
             is not trained), as FunASR's Trainer has it.
         """
         encoded = self.encode(speech, speech_lengths)
-        lists = [prepare_list(words, self.tokenizer) for words in biasing_lists]
-        evidence = None
-        if self.llm_weight > 0 or self.span_weight > 0:  # of a perfect first pass, which costs nothing
-            evidence = self.weigh(encoded, lists, ctc_texts)
-        loss, stats, tokens = torch.zeros((), device=encoded.frames.device), {}, None
-        if self.llm_weight > 0:
-            found = found_keywords(self.shortlist(evidence), lists)
-            losses = llm_loss(self, encoded, texts, found, keywords, seeds)
-            stats["loss_llm"], stats["acc"], tokens = losses
-            loss = loss + self.llm_weight * stats["loss_llm"]
-        if self.ctc_weight > 0:
-            stats["loss_ctc"] = ctc_loss(self.ctc_head, encoded, ctc_texts, tokens)
-            loss = loss + self.ctc_weight * stats["loss_ctc"]
-        if self.span_weight > 0:
-            spoken = [[*words, *pair] for words, *pair in zip(keywords, texts, ctc_texts, strict=True)]
-            stats["loss_span"] = span_loss(self, evidence, lists, spoken, tokens)
-            loss = loss + self.span_weight * stats["loss_span"]
-        if self.letter_weight > 0:
-            stats["loss_letters"] = letter_loss(encoded, ctc_texts, tokens)
-            loss = loss + self.letter_weight * stats["loss_letters"]
-        stats = {name: value.detach() for name, value in stats.items()} | {"loss": loss.detach()}
-        weight = torch.tensor(len(texts), device=loss.device) if tokens is None else tokens.sum()
-        return loss, stats, weight
+        return self.objective(self, encoded, texts, ctc_texts, biasing_lists, keywords, seeds)
 
     def inference(self, data_in, data_lengths=None, key=None, tokenizer=None, frontend=None, **kwargs):
         """Recognise a batch; FunASR's AutoModel calls this. See ``funasr_sap.inference.recognise``."""

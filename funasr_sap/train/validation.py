@@ -147,7 +147,7 @@ def build_decoder(conf: dict | None, loader, model) -> ValidationDecoder | None:
 def _why_not(loader, model) -> str | None:
     if not isinstance(model, SAP2):
         return f"the model is {type(model).__name__}, no SAP2"
-    if "llm" in model.untrained_parts and model.llm_weight == 0:
+    if "llm" in model.untrained_parts and model.objective.llm_weight == 0:
         return "the LLM is not trained, and model_conf.llm_weight is 0"
     if not isinstance(loader.dataset_val, SAP2Dataset):
         return f"the dataset is {type(loader.dataset_val).__name__}, no SAP2Dataset"

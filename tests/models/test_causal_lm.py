@@ -33,7 +33,8 @@ def test_a_score_is_the_log_likelihood_of_the_answer(taught, heard, memory):
         text = utterance.text
         (score,) = taught.model.language_model.score(memory, [row], [text], PLAIN)
         with torch.no_grad():
-            loss, _, tokens = llm_loss(taught.model, heard.select([row]), [text], [[]], [[]])
+            one, tasks = heard.select([row]), {"transcribe": 1.0}
+            loss, _, tokens = llm_loss(taught.model, one, [text], [[]], [[]], tasks)
         assert score == pytest.approx(-float(loss) * int(tokens), rel=1e-4, abs=1e-4)
 
 
