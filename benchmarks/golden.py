@@ -15,6 +15,7 @@ import argparse
 import json
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from funasr_sap.data.files import atomic_write
@@ -40,6 +41,9 @@ def main(argv=None) -> int:
     record.add_argument("--folder", type=Path, required=True, help="of the corpus")
     record.add_argument("--model", default="sap2", help="name or directory (default: %(default)s)")
     record.add_argument("--output", type=Path, required=True, help="a JSON file")
+    record.add_argument(
+        "--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS, help="(default: all)"
+    )
     compare = commands.add_parser("compare", help="compare two recordings")
     compare.add_argument("before", type=Path)
     compare.add_argument("after", type=Path)
@@ -47,7 +51,7 @@ def main(argv=None) -> int:
     if arguments.command == "corpus":
         make_golden_corpus(arguments.folder, arguments.utterances, arguments.seed)
     elif arguments.command == "record":
-        results = record_results(arguments.folder, arguments.model)
+        results = record_results(arguments.folder, arguments.model, arguments.conditions)
         with atomic_write(arguments.output) as stream:
             json.dump(results, stream, ensure_ascii=False, indent=0)
     else:
@@ -80,14 +84,14 @@ def make_golden_corpus(folder: Path, utterances: int, seed: int) -> None:
     (folder / "shared.txt").write_text("\n".join(shared) + "\n", encoding="utf-8")
 
 
-def record_results(folder: Path, model_name: str) -> dict:
-    """Decode the corpus in all conditions: results by condition and utterance."""
+def record_results(folder: Path, model_name: str, conditions: Sequence[str] = CONDITIONS) -> dict:
+    """Decode the corpus in some conditions: results by condition and utterance."""
     from funasr_sap import AutoModel
 
     model = AutoModel(model=model_name, disable_pbar=True)
     wavs = read_kaldi(folder / "wav.scp")
     results = {}
-    for condition in CONDITIONS:
+    for condition in conditions:
         if condition == "shared":
             hotwords = (folder / "shared.txt").read_text(encoding="utf-8").split()
         else:
@@ -104,9 +108,11 @@ def record_results(folder: Path, model_name: str) -> dict:
 
 
 def compare_results(before: dict, after: dict) -> int:
-    """Print what differs, field by field; 1 where something does."""
+    """Print what differs, field by field, in the conditions that both have; 1 where something does."""
     count = 0
     for condition, utterances in before.items():
+        if condition not in after:
+            continue
         lines = [
             f"  {utt_id} {field}: {value!r} -> {after[condition][utt_id].get(field)!r}"
             for utt_id, result in utterances.items()
