@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from funasr_sap.text.words import Span, has, insert, is_unspaced, replace, tokens, words
+from funasr_sap.text.words import Span, find, has, is_unspaced, replace, tokens, words
 
 LONGEST = 3  # words that one keyword may take the place of
 LONGER = 2  # of scripts without blanks: characters more than the keyword has
@@ -100,16 +100,20 @@ def _drafts(text: str, keyword: str, written: Sequence[str]) -> Iterator[tuple[s
     places, longest = _cores(text), LONGEST
     if is_unspaced(keyword[0]):
         longest = max(longest, len(words(keyword)) + LONGER)
+    mentions = [find(other, text) for other in written if not has(other, keyword)]
     for start in range(len(places) + 1):
         before = places[start].start if start < len(places) else places[-1].end
         for end in range(start, min(start + longest, len(places)) + 1):
-            if end == start:
-                draft, stretch = insert(text, before, keyword), ""
-            else:
-                span = Span(before, places[end - 1].end)
-                draft, stretch = replace(text, span, keyword), text[span.start : span.end]
-            if all(has(other, draft) for other in written):
-                yield draft, stretch
+            span = Span(before, places[end - 1].end if end > start else before)
+            if not any(all(_breaks(span, each) for each in spans) for spans in mentions):
+                yield replace(text, span, keyword), text[span.start : span.end]
+
+
+def _breaks(span: Span, mention: Span) -> bool:
+    """Tell whether what is written over a stretch, or into it, takes a mention away."""
+    if span.start == span.end:
+        return mention.start < span.start < mention.end
+    return span.start < mention.end and mention.start < span.end
 
 
 def _cores(text: str) -> list[Span]:

@@ -15,6 +15,7 @@ hyphens between them make no difference. What a scoring script counts as a word 
 """
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -25,16 +26,24 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\
 _INVISIBLE = "\u00ad\u200c\u200d"  # soft hyphen, and the joiners of Persian and Indic scripts
 # Letters, digits, accents, and signs that are part of names (C++, C#, AT&T, snake_case).
 _LETTER = rf"[[\p{{L}}\p{{N}}\p{{M}}+#&@_{_INVISIBLE}]--[{_UNSPACED}]]"
+_ASCII_LETTER = "[A-Za-z0-9+#&@_]"
 # French and Italian articles and the like, whose apostrophe ends them: l'École, dell'Aquila.
 _ELISION = "(?:jusqu|lorsqu|puisqu|qu|[cdjlmnst]|dell|nell|sull|dall|all|quest|quell|un)['’]"
-_TOKEN = regex.compile(
-    rf"[{_UNSPACED}]\p{{M}}*"
-    rf"|(?<!{_LETTER}){_ELISION}(?={_LETTER})"
-    rf"|(?<={_LETTER})['’]s(?!{_LETTER})"  # the possessive, which leaves the name before it a word
-    rf"|(?:(?<!\S)\.)?{_LETTER}+"  # .NET
-    rf"(?:(?:['’](?!s(?!{_LETTER}))|\.|(?<=\d)[,:](?=\d)){_LETTER}+)*",  # don't, U.S.A, 1,000
-    regex.V1 | regex.IGNORECASE,
-)
+
+
+def _token_pattern(letter: str) -> str:
+    """Write what a token of spaced scripts is, with the class of what counts as a letter."""
+    return (
+        rf"(?<!{letter}){_ELISION}(?={letter})"
+        rf"|(?<={letter})['’]s(?!{letter})"  # the possessive, which leaves the name before it a word
+        rf"|(?:(?<!\S)\.)?{letter}+"  # .NET
+        rf"(?:(?:['’](?!s(?!{letter}))|\.|(?<=\d)[,:](?=\d)){letter}+)*"  # don't, U.S.A, 1,000
+    )
+
+
+_TOKEN = regex.compile(rf"[{_UNSPACED}]\p{{M}}*|{_token_pattern(_LETTER)}", regex.V1 | regex.IGNORECASE)
+_ASCII_TOKEN = re.compile(_token_pattern(_ASCII_LETTER), re.IGNORECASE)  # the same, five times as fast
+_ASCII_WORD = re.compile(rf"[^\s]*{_ASCII_LETTER}[^\s]*")
 _ONE_UNSPACED = regex.compile(rf"[{_UNSPACED}]\p{{M}}*", regex.V1)
 _HAN = regex.compile(r"\p{Han}")
 _OPENERS = r"\p{Ps}\p{Pi}¿¡"
@@ -45,7 +54,7 @@ _PIECE = regex.compile(
 )
 _LETTERS = regex.compile(rf"{_LETTER}|[{_UNSPACED}]", regex.V1)
 _OPENING = regex.compile(f"[{_OPENERS}]+")
-_ENDS_WORD = regex.compile(r"[\p{L}\p{N}\p{M}+#&@_.,!?;:%)\]\"'’]\Z")
+_ENDS_WORD = regex.compile(r"[\p{L}\p{N}\p{M}+#&@_.,!?;:%)\]\"'’]")
 _BEGINS_WORD = regex.compile(r"(?:[.,:]|['’](?!s(?!\p{L})))?[\p{L}\p{N}\p{M}+#&@_]|[(\[]")
 _HYPHENS = regex.compile(r"[\s\p{Pd}]+")
 _ENDS = "，。！？；：、…"  # after which no blank comes, either
@@ -84,7 +93,8 @@ def fold(text: str) -> str:
 @functools.lru_cache(maxsize=CACHED)
 def tokens(text: str) -> tuple[Token, ...]:
     """Find the tokens of a text, in order."""
-    return tuple(Token(fold(found[0]), *found.span()) for found in _TOKEN.finditer(text))
+    pattern = _ASCII_TOKEN if text.isascii() else _TOKEN
+    return tuple(Token(fold(found[0]), *found.span()) for found in pattern.finditer(text))
 
 
 def same(one: str, other: str) -> bool:
@@ -170,6 +180,8 @@ def words(text: str) -> list[Span]:
 
     Punctuation that stands alone is no word.
     """
+    if text.isascii():
+        return [Span(*found.span()) for found in _ASCII_WORD.finditer(text)]
     spans = []
     for chunk in _CHUNK.finditer(text):
         own, carried = [], chunk.start()
@@ -180,6 +192,8 @@ def words(text: str) -> list[Span]:
             elif own and not _OPENING.fullmatch(piece[0]):
                 own[-1] = Span(own[-1].start, piece.end())
                 carried = piece.end()
+        if own:  # an opening bracket before a blank
+            own[-1] = Span(own[-1].start, chunk.end())
         spans += own
     return spans
 
@@ -191,7 +205,7 @@ def split_words(text: str) -> list[str]:
 
 def is_unspaced(character: str) -> bool:
     """Tell whether a character is of a script that is written without blanks between words."""
-    return bool(_ONE_UNSPACED.match(character))
+    return not character.isascii() and bool(_ONE_UNSPACED.match(character))
 
 
 def space_han(text: str) -> str:
@@ -219,6 +233,8 @@ def phrase_key(keyword: str) -> str:
 
 def _would_join(left: str, right: str) -> bool:
     """Tell whether a blank must stand between two texts."""
-    if not (_ENDS_WORD.search(left) and _BEGINS_WORD.match(right)):
+    if not left or not right or left[-1].isspace() or right[0].isspace():
         return False
-    return not (is_unspaced(left[-1]) or is_unspaced(right))
+    if not (_ENDS_WORD.match(left[-1]) and _BEGINS_WORD.match(right)):
+        return False
+    return not (is_unspaced(left[-1]) or is_unspaced(right[0]))

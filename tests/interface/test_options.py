@@ -160,7 +160,7 @@ def test_long_audio_is_warned_of_once_a_call(embedded, wavs, caplog):
     quiet = np.zeros(16000 * 21, np.float32)
     with caplog.at_level(logging.WARNING):
         embedded.generate([quiet, quiet, wavs[0]], batch_size=1)
-    said = [each.getMessage() for each in caplog.records if each.name == "funasr_sap.inference"]
+    said = [each.getMessage() for each in caplog.records if each.name == "funasr_sap.recogniser"]
     assert len(said) == 1
     assert said[0].startswith(
         "audio_0: 21 s of audio, and this model knows at most 20 s; cut it by AutoModel("
