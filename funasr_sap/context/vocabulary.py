@@ -103,10 +103,10 @@ class VocabularyStore:
         folder = self._folder_of(content if name is None else name)
         vocabulary, path = Vocabulary(str(folder), content, len(words)), _words_file(folder, content)
         before = None
-        with contextlib.suppress(DataError):
+        with contextlib.suppress(DataError, OSError):
             before = self.get(folder.name)
-        if before == vocabulary and path.is_file():
-            return vocabulary
+            if before == vocabulary and path.read_bytes() == source:
+                return vocabulary
         with atomic_write(path, "wb") as stream:
             stream.write(source)
         with atomic_write(folder / CURRENT) as stream:
@@ -126,8 +126,7 @@ class VocabularyStore:
             current = json.loads((folder / CURRENT).read_bytes())
             return Vocabulary(str(folder), str(current["content"]), int(current["words"]))
         except FileNotFoundError:
-            known = ", ".join(self.names()[:10]) or "none"
-            raise DataError(f"vocabulary {name}: not in {self.folder}, which has: {known}") from None
+            raise DataError(f"vocabulary {name}: not in {self.folder}") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"{folder / CURRENT} cannot be read ({error})"
             raise DataError(f"vocabulary {name}: {reason}; put its words into the store again") from None
