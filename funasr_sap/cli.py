@@ -18,6 +18,7 @@ from pathlib import Path
 
 from funasr_sap import __version__
 from funasr_sap.commands import is_command, list_commands, run_command
+from funasr_sap.context.vocabulary import find_vocabulary
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, check_log_level
 from funasr_sap.options import shell_help
@@ -169,10 +170,11 @@ def _text(key: str, value: str) -> str | list[str] | None:
 
 
 def _as_file(value):
-    """Take text that names a file as its path: who calls from a shell may read it."""
+    """Take text that names a file, or a vocabulary, as its path: who calls from a shell may read it."""
     if not isinstance(value, str) or "\0" in value:
         return value
-    return Path(value) if os.path.exists(value) and not os.path.isdir(value) else value
+    is_file = os.path.exists(value) and not os.path.isdir(value)
+    return Path(value) if is_file or find_vocabulary(value) is not None else value
 
 
 def _compose(overrides: list[str]) -> dict:

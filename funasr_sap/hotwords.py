@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from funasr_sap.context.vocabulary import find_vocabulary
 from funasr_sap.data.kaldi import read_biasing_list
 from funasr_sap.errors import DataError
 from funasr_sap.text.hotword_files import parse_content
 from funasr_sap.text.hotwords import (
     Hotwords,
+    ReadList,
     Remarks,
     looks_like_path,
     parse_list,
@@ -32,13 +34,14 @@ _PATH = ("/", "./", "../", "~/")
 logger = logging.getLogger(__name__)
 
 
-def read_hotwords(hotwords=None, hotword=None, biasing_list=None) -> Hotwords | dict | list | None:
+def read_hotwords(hotwords=None, hotword=None, biasing_list=None) -> ReadList | dict | list | None:
     """Read what a call gives as hotwords, under whichever name.
 
     Args:
         hotwords: one list for all (strings, a string, or a file); a list of lists, one an utterance; lists by
             utterance id; keywords with weights, which are left out. A file is one keyword a line, or JSON,
             YAML or CSV; one that ends in ``.jsonl``, or has ``biasing_list`` in its name, is by utterance id.
+            A ``Vocabulary``, or the path STORE/NAME of one, is taken as it is, wherever a list may stand.
         hotword: the same, as FunASR's older models call it; in a string of it, spaces part the words.
         biasing_list: a Kaldi-style file, or a mapping, by utterance id.
 
@@ -86,7 +89,7 @@ def read_pair_texts(texts) -> Hotwords | dict | list:
 
 def assign_hotwords(
     keys: Sequence[str], given=None, own: Sequence | None = None, default=None
-) -> list[Hotwords]:
+) -> list[ReadList]:
     """Give each utterance its biasing list: its own, else the call's, else the model's default.
 
     Args:
@@ -113,7 +116,7 @@ def assign_hotwords(
     if isinstance(shared, Mapping):
         lists = _by_id(shared, [key for key, each in zip(keys, own, strict=True) if not each])
         chosen = [each or parse(lists[key]) for key, each in zip(keys, own, strict=True)]
-    elif isinstance(shared, Hotwords) or shared is None:
+    elif isinstance(shared, ReadList) or shared is None:
         chosen = [each or (shared if shared is not None else each) for each in own]
     elif len(shared) != len(keys):
         raise DataError(f"hotwords: got {len(shared)} biasing lists for {len(keys)} utterance(s)")
@@ -130,7 +133,7 @@ class _Parser:
         self.remarks = Remarks()
         self._parsed = {}
 
-    def __call__(self, value) -> Hotwords:
+    def __call__(self, value) -> ReadList:
         if id(value) not in self._parsed:
             # The value is kept as well, else another one might get its id.
             self._parsed[id(value)] = value, parse_list(value, self.remarks)
@@ -202,8 +205,11 @@ def _names_a_file(text: str) -> bool:
     )
 
 
-def _read_file(path: Path, remarks: Remarks) -> Hotwords | dict | list:
-    """Read a file that is named as one."""
+def _read_file(path: Path, remarks: Remarks) -> ReadList | dict | list:
+    """Read a file that is named as one, or find the vocabulary whose folder it is."""
+    vocabulary = find_vocabulary(path)
+    if vocabulary is not None:
+        return vocabulary
     if not path.exists() or path.is_dir():
         raise DataError(f"hotwords: no such file: {path}")
     if _is_biasing_list(path):

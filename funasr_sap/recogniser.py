@@ -17,6 +17,7 @@ from tqdm import tqdm
 from funasr_sap.audio import load_audio
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.list_cache import prepare_list
+from funasr_sap.context.vocabulary import Vocabulary
 from funasr_sap.decoding.decoder import decode
 from funasr_sap.decoding.options import DecodingOptions
 from funasr_sap.decoding.result import Result
@@ -145,7 +146,7 @@ class Recogniser:
             settings: how to compute.
             warned: warnings that were given already; new ones are added.
         """
-        waveforms, features, errors = self._load(requests)
+        waveforms, features, lists, errors = self._load(requests, settings.index_dir)
         seconds = {place: len(each) / self.sample_rate for place, each in waveforms.items()}
         self._warn_of_length({requests[place].key: each for place, each in seconds.items()}, warned)
         results = [Result(each.key, error=errors.get(place)) for place, each in enumerate(requests)]
@@ -154,7 +155,6 @@ class Recogniser:
         device = next(self.model.parameters()).device
         lengths = torch.tensor([len(each) for each in features], device=device)
         speech = pad_sequence(features, batch_first=True).to(device)
-        lists = self._biasing_lists([requests[place] for place in waveforms], settings.index_dir)
         with autocast(device, settings.precision):
             decoded = decode(self.model, speech, lengths, lists, options)
         for place, result in zip(waveforms, decoded, strict=True):
@@ -195,17 +195,39 @@ class Recogniser:
             step = (end - start) / number
             yield from ((start + place * step, start + (place + 1) * step) for place in range(number))
 
-    def _load(self, requests: Sequence[Request]):
-        """Load what can be loaded: waveforms by place in the batch, their features, and errors by place."""
-        waveforms, features, errors = {}, [], {}
+    def prepare(self, hotwords: Sequence[str] | Vocabulary) -> BiasingList:
+        """Clean, spell and index a biasing list as this model hears it, before it is needed.
+
+        Raises:
+            DataError: for a vocabulary that is damaged.
+        """
+        prepared = prepare_list(hotwords, self.model.tokenizer)
+        if self.model.ctc is not None:
+            prepared = prepared.heard_by(self.model.hearing)
+        _ = prepared.index  # builds it
+        return prepared
+
+    def _load(self, requests: Sequence[Request], index_dir: str | os.PathLike | None):
+        """Load what can be loaded.
+
+        Returns:
+            Waveforms by place in the batch; their features and biasing lists; errors by place.
+        """
+        waveforms, features, lists, errors = {}, [], [], {}
+        prepared = {}  # each list is looked for once, however many utterances share it
         for place, request in enumerate(requests):
             try:
+                if id(request.hotwords) not in prepared:
+                    words = prepare_list(request.hotwords, self.model.tokenizer, index_dir)
+                    prepared[id(request.hotwords)] = words
                 waveform = load_audio(request.audio, self.sample_rate, request.sample_rate)
                 features.append(self.frontend(waveform[None], [len(waveform)])[0][0])
-                waveforms[place] = waveform
             except DataError as error:
                 errors[place] = _one_line(request.key, error)
-        return waveforms, features, errors
+                continue
+            waveforms[place] = waveform
+            lists.append(prepared[id(request.hotwords)])
+        return waveforms, features, lists, errors
 
     def _warn_of_length(self, seconds: dict[str, float], warned: set[str] | None) -> None:
         """Say once that audio is longer than what the model was trained on: it loops and leaves out."""
@@ -219,14 +241,6 @@ class Recogniser:
             "vad_model='silero-vad', vad_kwargs={'max_single_segment_time': %d})",
             *(key, longest, limit, limit * 1000),
         )
-
-    def _biasing_lists(self, requests: Sequence[Request], index_dir) -> list[BiasingList]:
-        """Tokenise each biasing list once, however many utterances share it."""
-        built = {id(request.hotwords): request.hotwords for request in requests}
-        built = {
-            place: prepare_list(words, self.model.tokenizer, index_dir) for place, words in built.items()
-        }
-        return [built[id(request.hotwords)] for request in requests]
 
 
 def autocast(device: torch.device, precision: torch.dtype | None) -> contextlib.AbstractContextManager:

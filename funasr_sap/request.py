@@ -4,6 +4,8 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
+from funasr_sap.context.vocabulary import Vocabulary
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -12,13 +14,14 @@ class Request:
     Attributes:
         key: the utterance id.
         audio: whatever ``load_audio`` takes.
-        hotwords: its biasing list: words, or a string of them; a string is never read as a path.
+        hotwords: its biasing list: words, a string of them, or a vocabulary; a string is never read as a
+            path.
         sample_rate: Hz of bare samples; None for the model's own.
     """
 
     key: str
     audio: object
-    hotwords: Sequence[str] | str | None = ()
+    hotwords: Sequence[str] | str | Vocabulary | None = ()
     sample_rate: int | None = None
 
     @property

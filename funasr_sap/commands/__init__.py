@@ -20,7 +20,7 @@ COMMANDS = {
     "recognise": {
         "transcribe": "recognise audio with hotwords; JSON on stdout",
         "decode": "recognise a long list in batches and processes; goes on where it stopped",
-        "vocabulary": "check a list of hotwords, or prepare it for later calls",
+        "vocabulary": "check a list of hotwords, or store it for later calls",
     },
     "train": {
         "train": "train or finetune a model",

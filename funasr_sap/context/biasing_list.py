@@ -7,7 +7,9 @@ import functools
 import itertools
 import logging
 import re
+import threading
 import unicodedata
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -80,42 +82,66 @@ class BiasingList:
         self.given = {keyword[1]: keyword[3] for keyword in found.values() if keyword[3] != keyword[1]}
         self.ids = Spellings.join([keyword[2] for keyword in found.values()])
 
+    def __new__(cls, *args, **more):
+        """Make what threads share: a list is spelt otherwise, and indexed, once."""
+        made = super().__new__(cls)
+        made._lock = threading.RLock()
+        made._index = made._by_sound = None
+        made._heard = weakref.WeakKeyDictionary()  # by what hears it: models come and go
+        return made
+
     @classmethod
-    def restore(cls, **attributes) -> "BiasingList":
+    def restore(
+        cls,
+        words: Sequence[str],
+        ids: Spellings,
+        given: dict[str, str] | None = None,
+        index: KeywordIndex | None = None,
+    ) -> "BiasingList":
         """Put together a list whose keywords were cleaned and spelt before."""
         restored = cls.__new__(cls)
-        vars(restored).update(attributes)
+        restored.words, restored.ids, restored.given, restored._index = words, ids, given or {}, index
         return restored
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def __len__(self):
         return len(self.words)
 
-    @functools.cached_property
+    @property
     def index(self) -> KeywordIndex:
         """What the list is searched with; built when it is first needed."""
-        return KeywordIndex.build(self.ids)
+        with self._lock:
+            if self._index is None:
+                self._index = KeywordIndex.build(self.ids)
+            return self._index
 
     @functools.cached_property
     def num_heard(self) -> int:
         """How many keywords have any piece."""
         return int((self.ids.lengths > 0).sum())
 
-    @functools.cached_property
+    @property
     def by_sound(self) -> "BiasingList":
         """The same keywords spelt in the sounds of ``phonetics``; one without any is never heard."""
-        return self._respelt(range(len(self)), phonetics.spell)
+        with self._lock:
+            if self._by_sound is None:
+                self._by_sound = self._respelt(range(len(self)), phonetics.spell)
+            return self._by_sound
 
     def heard_by(self, hearing) -> "BiasingList":
         """The same keywords spelt in pieces that a model has learned; see ``Hearing``."""
-        if hearing.hears(self.ids.pieces):
-            return self
-        before, heard = vars(self).get("_heard_by", (None, None))
-        if before is not hearing:
-            unlearned = np.flatnonzero(~hearing.learned[self.ids.pieces])
-            places = np.unique(self.ids.starts.searchsorted(unlearned, "right") - 1)
-            heard = self._respelt(places.tolist(), hearing.spell)
-            self._heard_by = hearing, heard
-        return heard
+        with self._lock:
+            if hearing not in self._heard:
+                heard = hearing.hears(self.ids.pieces)
+                self._heard[hearing] = self if heard else self._spelt_for(hearing)
+            return self._heard[hearing]
+
+    def _spelt_for(self, hearing) -> "BiasingList":
+        unlearned = np.flatnonzero(~hearing.learned[self.ids.pieces])
+        places = np.unique(self.ids.starts.searchsorted(unlearned, "right") - 1)
+        return self._respelt(places.tolist(), hearing.spell)
 
     def _respelt(self, places: Sequence[int], spell: Callable[[str], Sequence[int]]) -> "BiasingList":
         """Spell the keywords at ``places`` otherwise; those that then have no piece are named."""
@@ -125,11 +151,11 @@ class BiasingList:
             packed[place] = pack(spell(self.words[place]))
         unheard = [self.words[place] for place in places if not packed[place]]
         if unheard:
-            _warn_of_unheard(unheard, len(self))
-        return BiasingList.restore(words=self.words, given=self.given, ids=Spellings.join(packed))
+            warn_of_unheard(unheard, len(self))
+        return BiasingList.restore(self.words, Spellings.join(packed), self.given)
 
 
-def _warn_of_unheard(words: Sequence[str], number: int) -> None:
+def warn_of_unheard(words: Sequence[str], number: int) -> None:
     """Name those of ``number`` keywords that are never heard, each once: lists often share them."""
     new = [word for word in words if word not in _unheard_before]
     if len(_unheard_before) > KEYWORDS_KEPT:
@@ -161,7 +187,8 @@ class PreparedKeywords(dict):
     def __missing__(self, word: str) -> tuple[str, str, bytes, str]:
         keyword = prepare_keyword(self.tokenizer, word)
         if len(self) >= KEYWORDS_KEPT:
-            self.clear()
+            for older in list(self)[: KEYWORDS_KEPT // 2]:  # two long lists may share the newer ones
+                self.pop(older, None)
         if len(word) <= MAX_KEYWORD_CHARS:
             self[word] = keyword
         return keyword

@@ -1,78 +1,91 @@
-"""Long biasing lists, tokenised and indexed once: kept in memory, and in a folder when asked to."""
+"""Biasing lists, prepared once: long ones and vocabularies are kept in memory, and on disk if asked to."""
 
 import functools
-import hashlib
-import json
-import logging
 import os
-import zipfile
-from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 
 from funasr_sap.context.biasing_list import LONG, BiasingList
-from funasr_sap.context.keyword_index import KeywordIndex
-from funasr_sap.context.spellings import Spellings
-from funasr_sap.data.files import atomic_write
+from funasr_sap.context.stored_list import spell_vocabulary
+from funasr_sap.context.vocabulary import Vocabulary, VocabularyStore
+from funasr_sap.text.hotwords import Hotwords
 
-LISTS_KEPT = 4  # in memory; one of 200,000 keywords takes about 30 MB
-FORMAT = 3  # of the files; raise it when what is stored, or how keywords are cleaned, changes
+KEYWORDS = 2_000_000  # of the lists in memory; 200,000 take about 30 MB
 
 
-def prepare_list(words: Sequence[str], tokenizer, index_dir: str | os.PathLike | None = None) -> BiasingList:
+def prepare_list(
+    words: Sequence[str] | Vocabulary, tokenizer, index_dir: str | os.PathLike | None = None
+) -> BiasingList:
     """Clean and tokenise a biasing list, unless that was done before.
 
     Args:
-        words: keywords as users write them.
+        words: keywords as users write them, or a vocabulary, whose words are not looked at again.
         tokenizer: a transformers tokenizer.
-        index_dir: folder that keeps long lists for later runs; None for memory only.
+        index_dir: folder that keeps long lists for later runs, a ``VocabularyStore``; None for memory only.
+
+    Raises:
+        DataError: for a vocabulary that is damaged.
     """
+    if isinstance(words, Vocabulary):
+        return PREPARED.get((words, tokenizer), functools.partial(spell_vocabulary, words, tokenizer))
     if len(words) < LONG:
         return BiasingList(words, tokenizer)
-    return _prepare_long(tuple(words), tokenizer, index_dir and os.fspath(index_dir))
+    index_dir = index_dir and os.fspath(index_dir)
+    key = tuple(words), tokenizer, index_dir
+    return PREPARED.get(key, functools.partial(_prepare_long, *key))
 
 
-@functools.lru_cache(maxsize=LISTS_KEPT)
 def _prepare_long(words: tuple[str, ...], tokenizer, index_dir: str | None) -> BiasingList:
-    if index_dir is None:
+    if not index_dir:
         return BiasingList(words, tokenizer)
-    path = Path(index_dir) / f"{_digest(words, tokenizer)}.npz"
-    if path.exists():
-        try:
-            return load_list(path)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            logging.warning("%s: cannot be read (%s) and is made anew", path, error)
-    biasing_list = BiasingList(words, tokenizer)
-    save_list(biasing_list, path)
-    return biasing_list
+    return spell_vocabulary(VocabularyStore(index_dir).put(None, Hotwords(words)), tokenizer)
 
 
-def save_list(biasing_list: BiasingList, path: str | os.PathLike) -> None:
-    """Write a biasing list with its index."""
-    text = "\n".join(biasing_list.words).encode("utf-8", "surrogatepass")  # cleaned: no line break inside
-    arrays = {
-        "words": np.frombuffer(text, np.uint8),
-        "given": np.frombuffer(json.dumps(biasing_list.given).encode(), np.uint8),
-        "ids": biasing_list.ids.pieces,
-        "lengths": biasing_list.ids.lengths.astype(np.int32),
-    }
-    with atomic_write(path, "wb") as stream:
-        np.savez(stream, **arrays, **vars(biasing_list.index))
+class ListCache:
+    """Prepared lists by what they are made of; the one that was not asked for the longest goes first.
+
+    Threads that ask for a list that is being made wait for it; others do not.
+
+    Args:
+        keywords: of all lists together; the last one stays in any case.
+    """
+
+    def __init__(self, keywords: int):
+        self.keywords = keywords
+        self._lists: OrderedDict[Hashable, Future[BiasingList]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], BiasingList]) -> BiasingList:
+        """Find a list, or make it."""
+        with self._lock:
+            found = self._lists.get(key)
+            future = self._lists.setdefault(key, found or Future())
+            self._lists.move_to_end(key)
+        if found is None:
+            try:
+                future.set_result(make())
+            except BaseException as error:  # an interruption, too: others must not wait for ever
+                future.set_exception(error)
+            self._forget()
+        return future.result()
+
+    def clear(self) -> None:
+        """Forget all lists."""
+        with self._lock:
+            self._lists.clear()
+
+    def _forget(self) -> None:
+        """Let go of what could not be made, and of the oldest lists where there is too much."""
+        with self._lock:
+            done = {key: future for key, future in self._lists.items() if future.done()}
+            sizes = {key: 0 if future.exception() else len(future.result()) for key, future in done.items()}
+            total = sum(sizes.values())
+            for key, size in sizes.items():
+                if done[key].exception() or (total > self.keywords and key != next(reversed(self._lists))):
+                    del self._lists[key]
+                    total -= size
 
 
-def load_list(path: str | os.PathLike) -> BiasingList:
-    """Read what ``save_list`` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        arrays = dict(arrays)
-    words = arrays.pop("words").tobytes().decode("utf-8", "surrogatepass").split("\n")
-    given = json.loads(arrays.pop("given").tobytes())
-    ids = Spellings(arrays.pop("ids"), arrays.pop("lengths"))
-    return BiasingList.restore(words=words, given=given, ids=ids, index=KeywordIndex(**arrays))
-
-
-def _digest(words, tokenizer) -> str:
-    """Name a list by its content and by the tokenizer that spells it."""
-    digest = hashlib.sha256(f"{FORMAT}\n{tokenizer.backend_tokenizer.to_str()}\n".encode())
-    digest.update("\n".join(words).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()[:32]
+PREPARED = ListCache(KEYWORDS)

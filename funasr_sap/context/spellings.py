@@ -25,6 +25,13 @@ class Spellings(Sequence):
         self.starts = np.concatenate([[0], lengths.cumsum()])
 
     @classmethod
+    def restore(cls, pieces: np.ndarray, starts: np.ndarray) -> "Spellings":
+        """Put the attributes together again, without a copy."""
+        restored = cls.__new__(cls)
+        restored.pieces, restored.starts = pieces, starts
+        return restored
+
+    @classmethod
     def join(cls, packed: Sequence[bytes]) -> "Spellings":
         """Put together what ``pack`` made of each keyword: ten times as fast as from tuples."""
         lengths = np.fromiter(map(len, packed), np.int64, len(packed)) // np.int32().itemsize

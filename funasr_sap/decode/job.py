@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from funasr_sap.context.vocabulary import CURRENT, find_vocabulary
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.decode.batches import make_batches, read_durations
 from funasr_sap.decode.devices import choose_devices, share_threads
@@ -135,7 +136,7 @@ class DecodingJob:
         made_with = {
             "model_dir": fingerprint_model(self.model_dir),
             "scp_file": fingerprint_file(self.scp_file),
-            "biasing_list": self.biasing_list and fingerprint_file(self.biasing_list),
+            "biasing_list": self.biasing_list and fingerprint_file(_file_of_list(self.biasing_list)),
             "vad_model": self.vad_model and fingerprint_model(self.vad_model),
             "versions": versions(),
         }
@@ -193,6 +194,11 @@ class DecodingJob:
             logging.error("%d of %d utterances could not be decoded: see %s", failed, len(results), errors)
         elif not self.output_dir:  # those of an earlier run
             errors.unlink(missing_ok=True)
+
+
+def _file_of_list(path: str) -> Path:
+    """Name the file that tells what a biasing list holds: of a vocabulary, the one with its digest."""
+    return Path(path) if find_vocabulary(path) is None else Path(path, CURRENT)
 
 
 def _share_list(requests):

@@ -40,8 +40,12 @@ _PATHS_LOOKED_FOR = 100  # keywords; nobody puts a path into a longer list
 logger = logging.getLogger(__name__)
 
 
-class Hotwords(list):
-    """A biasing list that was read: strings alone. Read again, it stays what it is, and the same object."""
+class ReadList:
+    """A biasing list that was read. Read again, it stays what it is, and the same object."""
+
+
+class Hotwords(list, ReadList):
+    """The keywords of one: strings alone."""
 
 
 REMARKS = {
@@ -119,22 +123,22 @@ def split_hotword(text: str, remarks: Remarks) -> Hotwords:
     return as_hotwords(words, remarks)
 
 
-def parse_list(value, remarks: Remarks) -> Hotwords:
+def parse_list(value, remarks: Remarks) -> ReadList:
     """Read one biasing list.
 
     Raises:
         DataError: for another type, naming it, or for several lists.
     """
     words = parse_value(value, remarks)
-    if isinstance(words, list) and not isinstance(words, Hotwords):
+    if isinstance(words, list) and not isinstance(words, ReadList):
         position, word = next((p, w) for p, w in enumerate(words) if not isinstance(w, str))
         raise _no_string(word, position)
-    if not isinstance(words, Hotwords):
+    if not isinstance(words, ReadList):
         raise _no_list(value)
     return words
 
 
-def parse_value(value, remarks: Remarks) -> Hotwords | dict | list:
+def parse_value(value, remarks: Remarks) -> ReadList | dict | list:
     """Read what stands for hotwords in Python, JSON or YAML.
 
     Args:
@@ -150,7 +154,7 @@ def parse_value(value, remarks: Remarks) -> Hotwords | dict | list:
     """
     if value is None:
         return Hotwords()
-    if isinstance(value, Hotwords):
+    if isinstance(value, ReadList):
         return value
     if isinstance(value, str):
         return parse_text(value, remarks)
@@ -165,7 +169,8 @@ def parse_value(value, remarks: Remarks) -> Hotwords | dict | list:
     if None not in weighted:
         remarks.note("weight", weighted)
         return as_hotwords(weighted, remarks)
-    if any(isinstance(word, list | tuple) for word in words) or {type(None)}.issuperset(map(type, words)):
+    is_list = [isinstance(word, list | tuple | ReadList) for word in words]
+    if any(is_list) or {type(None)}.issuperset(map(type, words)):
         return words
     for position, word in enumerate(words):
         if not isinstance(word, str):

@@ -4,8 +4,8 @@ import logging
 import pytest
 
 from funasr_sap.commands.vocabulary import main
-from funasr_sap.context.list_cache import load_list
-from funasr_sap.errors import ConfigError, DataError
+from funasr_sap.context.vocabulary import VocabularyStore
+from funasr_sap.errors import DataError
 
 ENTRIES = [
     "Photosynthesis",
@@ -69,12 +69,18 @@ def test_a_good_list_passes(tmp_path, capsys):
 
 
 def test_a_list_that_is_built_is_read_again(words, small_model_dir, tmp_path, capsys):
-    output = tmp_path / "lists" / "words.npz"
-    assert main(["build", str(words), "--output", str(output), "--model", str(small_model_dir)]) == 0
-    assert capsys.readouterr().out.startswith(f"{output}: 7 keywords of 9 entries, ")
-    assert "Crowe" in load_list(output).words
-    with pytest.raises(ConfigError, match=r"expected a name that ends in \.npz, got words"):
-        main(["build", str(words), "--output", "words"])
+    store = tmp_path / "lists"
+    given = ["--name", "my words", "--store", str(store)]
+    assert main(["build", str(words), *given, "--model", str(small_model_dir)]) == 0
+    assert capsys.readouterr().out == f"{store / 'my words'}: 7 keywords of 9 entries\n"
+    stored = VocabularyStore(store).get("my words")
+    assert [*stored] == ENTRIES and [*store.glob("my words/*/order.npy")]
+    assert main(["list", "--store", str(store)]) == 0
+    assert capsys.readouterr().out == f"my words  9  {stored.content}\n"
+    with pytest.raises(DataError, match=r"expected a name of 1 to 60 letters and digits.*got '\.\./words'"):
+        main(["build", str(words), "--name", "../words", "--store", str(store)])
+    with pytest.raises(DataError, match="--store: no such folder"):
+        main(["list", "--store", str(tmp_path / "none")])
 
 
 def test_lists_by_utterance_are_no_vocabulary(tmp_path):

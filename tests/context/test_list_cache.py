@@ -1,33 +1,25 @@
-import logging
+"""Long lists and vocabularies are prepared once; in `index_dir` for later runs, too."""
+
+import threading
 
 import pytest
+from list_equality import WORDS, assert_equal
 
-from funasr_sap.context import list_cache
+from funasr_sap.context import biasing_list, list_cache, stored_list
 from funasr_sap.context.biasing_list import BiasingList
-from funasr_sap.context.list_cache import load_list, prepare_list, save_list
+from funasr_sap.context.list_cache import PREPARED, ListCache, prepare_list
+from funasr_sap.context.stored_list import StoredList
+from funasr_sap.context.vocabulary import VocabularyStore
 
-WORDS = ["Cell wall", "xylem", "xylem", "木质部", "naïve café", "ＧＰＴ", "<|im_end|>", "", "\ud800 lone"]
+THREADS = 8
 
 
 @pytest.fixture(autouse=True)
 def every_list_is_long(monkeypatch):
     monkeypatch.setattr(list_cache, "LONG", 2)
-    list_cache._prepare_long.cache_clear()
+    PREPARED.clear()
     yield
-    list_cache._prepare_long.cache_clear()
-
-
-def assert_equal(one, other):
-    assert (one.words, one.given) == (other.words, other.given) and [*one.ids] == [*other.ids]
-    for name, array in vars(one.index).items():
-        assert (getattr(other.index, name) == array).all(), name
-        assert getattr(other.index, name).dtype == array.dtype
-
-
-def test_a_saved_list_comes_back(tokenizer, tmp_path):
-    original = BiasingList(WORDS, tokenizer)
-    save_list(original, tmp_path / "list.npz")
-    assert_equal(load_list(tmp_path / "list.npz"), original)
+    PREPARED.clear()
 
 
 def test_equal_content_is_prepared_once(tokenizer):
@@ -37,35 +29,66 @@ def test_equal_content_is_prepared_once(tokenizer):
 
 
 def test_the_folder_serves_later_runs(tokenizer, tmp_path, monkeypatch):
-    original = prepare_list(WORDS, tokenizer, tmp_path / "index")
-    assert len(list((tmp_path / "index").iterdir())) == 1
-    list_cache._prepare_long.cache_clear()  # a later run
-    monkeypatch.setattr(list_cache, "BiasingList", type("NoTokenizing", (BiasingList,), {"__init__": None}))
-    assert_equal(prepare_list(WORDS, tokenizer, tmp_path / "index"), original)
+    prepare_list(WORDS, tokenizer, tmp_path / "index")
+    assert len(VocabularyStore(tmp_path / "index").names()) == 1
+    PREPARED.clear()  # a later run
+    monkeypatch.setattr(stored_list, "BiasingList", type("NoTokenizing", (BiasingList,), {"__init__": None}))
+    read = prepare_list(WORDS, tokenizer, tmp_path / "index")
+    assert_equal(read, BiasingList(WORDS, tokenizer))
+    assert isinstance(read, StoredList)
 
 
-def test_other_words_and_other_tokenizers_get_other_files(tokenizer, tmp_path):
+def test_other_words_and_other_tokenizers_are_kept_apart(tokenizer, tmp_path):
     from funasr_sap.train.scratch import train_tokenizer
 
     other = train_tokenizer(["the cell wall of the xylem"] * 3, 300, tmp_path / "tokenizer")
-    for words, spelt_by in ((WORDS, tokenizer), (WORDS[1:], tokenizer), (WORDS, other)):
-        expected = BiasingList(words, spelt_by)
-        assert_equal(prepare_list(words, spelt_by, tmp_path / "index"), expected)
-    assert len(list((tmp_path / "index").iterdir())) == 3
-
-
-def test_a_broken_file_is_made_anew(tokenizer, tmp_path, caplog):
-    expected = prepare_list(WORDS, tokenizer, tmp_path)
-    path = next(tmp_path.iterdir())
-    path.write_bytes(path.read_bytes()[:100])
-    list_cache._prepare_long.cache_clear()
-    with caplog.at_level(logging.WARNING):
-        assert_equal(prepare_list(WORDS, tokenizer, tmp_path), expected)
-    assert path.name in caplog.text
-    assert_equal(load_list(path), expected)
+    for words, spelt_by in ((WORDS, tokenizer), (WORDS[1:], tokenizer), (WORDS, other)) * 2:
+        assert_equal(prepare_list(words, spelt_by, tmp_path / "index"), BiasingList(words, spelt_by))
+    assert len(VocabularyStore(tmp_path / "index").names()) == 2
+    assert len([*(tmp_path / "index").glob("*/*/sums.json")]) == 3
 
 
 def test_short_lists_are_not_kept(tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr(list_cache, "LONG", 100)
     prepare_list(WORDS, tokenizer, tmp_path / "index")
     assert not (tmp_path / "index").exists()
+
+
+def test_the_oldest_lists_go_first():
+    cache, made = ListCache(keywords=10), []
+
+    def get(key, size):
+        return cache.get(key, lambda: made.append(key) or ["word"] * size)
+
+    for key, size in (("a", 4), ("b", 4), ("a", 4), ("c", 4), ("a", 4), ("b", 4)):
+        assert len(get(key, size)) == size
+    assert made == ["a", "b", "c", "b"]  # b was asked for before a was again
+    assert len(get("all", 100)) == 100 and get("all", 100) and made[-1] == "all"
+
+
+def test_what_fails_is_tried_again():
+    cache = ListCache(keywords=10)
+    with pytest.raises(ZeroDivisionError):
+        cache.get("a", lambda: 1 / 0)
+    assert cache.get("a", lambda: ["word"]) == ["word"]
+
+
+def test_threads_build_a_vocabulary_and_its_index_once(tokenizer, tmp_path, monkeypatch):
+    spelt, built = [], []
+    spell, build = stored_list.BiasingList, biasing_list.KeywordIndex.build
+    monkeypatch.setattr(stored_list, "BiasingList", lambda *given: spelt.append(1) or spell(*given))
+    monkeypatch.setattr(biasing_list.KeywordIndex, "build", lambda ids: built.append(1) or build(ids))
+    vocabulary = VocabularyStore(tmp_path).put("plants", WORDS)
+    plain, start, found = BiasingList(WORDS, tokenizer), threading.Barrier(THREADS), []
+
+    def work():
+        start.wait()
+        found.append((prepare_list(vocabulary, tokenizer), plain.index))
+
+    threads = [threading.Thread(target=work) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == THREADS and len({tuple(map(id, each)) for each in found}) == 1
+    assert (len(spelt), len(built)) == (1, 2)  # of the vocabulary, and of the plain list

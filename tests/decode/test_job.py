@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import stub_recogniser
 
+from funasr_sap.context.vocabulary import VocabularyStore
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi
 from funasr_sap.decode import job
 from funasr_sap.decode.job import DecodingJob
@@ -112,6 +113,18 @@ def test_options_without_effect_may_change(decode, scp, tmp_path):
     options = {"speculate": False, "index_dir": str(tmp_path / "indexes")}
     summary, _ = decode(output_dir=str(tmp_path / "out"), options=options)
     assert summary.before == UTTERANCES
+
+
+def test_a_vocabulary_is_known_by_its_words(decode, scp, tmp_path):
+    scp.write_text(f"{scp.read_text()}bad {scp.parent / 'utt00.wav'}\n")
+    store = VocabularyStore(tmp_path / "store")
+    call = {"output_dir": str(tmp_path / "out"), "biasing_list": str(store.folder / "plants")}
+    store.put("plants", ["xylem"])
+    decode(**call)
+    assert decode(**call)[0].before == UTTERANCES
+    store.put("plants", ["phloem"])
+    with pytest.raises(ConfigError, match=r"biasing_list \(.*, now "):
+        decode(**call)
 
 
 def test_another_version_does_not_go_on(decode, scp, tmp_path, monkeypatch):
