@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import math
 import numbers
 import os
 import re
@@ -167,7 +168,7 @@ def _whole(name: str, value) -> int:
 
 
 def _number(name: str, value, least: float | None = None, unit: str = ""):
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and abs(value) < math.inf
     if not is_number or (least is not None and value < least):
         what = f"a number of {unit}" if unit else "a number"
         bound = "" if least is None else f" of at least {least}"

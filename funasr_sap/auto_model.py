@@ -146,8 +146,10 @@ class AutoModel(funasr.AutoModel):
         own = ("key", "data_type", "fs", "output_dir")
         key, data_type, fs, output_dir = (cfg.pop(name, None) for name in own)
         requests = read_requests(input, hotwords, data_type, fs, key, self.default_hotwords)
-        if output_dir is not None:  # a folder that cannot be written is an error before the work
-            Path(output_dir, RESULTS_FOLDER).mkdir(parents=True, exist_ok=True)
+        if output_dir is not None:
+            _make_folder("output_dir", Path(output_dir, RESULTS_FOLDER))
+        if cfg.get("index_dir") is not None:
+            _make_folder("index_dir", Path(cfg["index_dir"]))
         if self.punc_model is not None or self.spk_model is not None:
             results = self._recognise_by_funasr(recogniser, requests, cfg)
         else:
@@ -217,6 +219,17 @@ class AutoModel(funasr.AutoModel):
             found = super().generate(waveform.numpy(), **more)
             results.append(_merged(found[0] if found else {}, request.key))
         return results
+
+
+def _make_folder(option: str, path: Path) -> None:
+    """Make a folder for results: one that cannot be written is an error before the work."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{option}: cannot make the folder {str(path)!r:.200} ({reason})") from None
+    if not os.access(path, os.W_OK):
+        raise ConfigError(f"{option}: the folder {path} cannot be written")
 
 
 def _merged(found: dict, key: str) -> dict:

@@ -19,6 +19,7 @@ from funasr_sap.hotwords import assign_hotwords, read_hotwords, read_pair_texts
 from funasr_sap.request import Request
 from funasr_sap.text.hotwords import Hotwords
 
+MAX_ID = 255  # characters that a file's name has at most; what is longer is no path, but its content
 LISTS = (".scp", ".txt", ".text")  # files of "utt path" lines
 
 
@@ -50,10 +51,11 @@ def read_requests(
         hotwords = read_pair_texts(hotwords)
     elif data_type not in (None, "sound"):
         raise ConfigError(f'data_type: expected "sound" or ("sound", "text"), got {data_type!r}')
-    keys, audio, own = _read_audio(data)
+    keys, audio, own, rates = _read_audio(data)
     keys = keys if key is None else _given_keys(key, len(keys))
     lists = assign_hotwords(keys, read_hotwords(hotwords), own, default_hotwords)
-    return [Request(*fields, sample_rate) for fields in zip(keys, audio, lists, strict=True)]
+    rates = [sample_rate if rate is None else rate for rate in rates]
+    return [Request(*fields) for fields in zip(keys, audio, lists, rates, strict=True)]
 
 
 def is_single(data) -> bool:
@@ -80,8 +82,8 @@ def _is_collection(data) -> bool:
     return isinstance(data, Iterable)
 
 
-def _read_audio(data) -> tuple[list[str], list, list]:
-    """Read ids, audio, and the hotwords that the input itself carries."""
+def _read_audio(data) -> tuple[list[str], list, list, list]:
+    """Read ids, audio, and the hotwords and sample rates that the input itself carries."""
     if isinstance(data, str | os.PathLike) and _names_a_list(data):
         return _read_list(local_path(data))
     several = _is_collection(data)
@@ -90,14 +92,21 @@ def _read_audio(data) -> tuple[list[str], list, list]:
         raise DataError("input: got an empty list; expected at least one audio")
     if several and all(isinstance(each, numbers.Real) for each in data):  # a generator's samples
         data = [data]
-    if all(isinstance(each, Request) for each in data):
-        fields = zip(*((each.key, each.audio, each.hotwords) for each in data), strict=True)
-        return tuple(map(list, fields))
-    keys = _distinct([_key(each, position) for position, each in enumerate(data)])
-    return keys, data, [None] * len(data)
+    requests = [each if isinstance(each, Request) else None for each in data]
+    if all(requests):
+        keys = [each.key for each in requests]
+    else:
+        names = [
+            each.key if own else _key(each, place)
+            for place, (each, own) in enumerate(zip(data, requests, strict=True))
+        ]
+        keys = _distinct(names)
+    audio = [own.audio if own else each for each, own in zip(data, requests, strict=True)]
+    rates = [own and own.sample_rate for own in requests]
+    return keys, audio, [own and own.hotwords for own in requests], rates
 
 
-def _read_list(path: str) -> tuple[list[str], list, list]:
+def _read_list(path: str) -> tuple[list[str], list, list, list]:
     if not os.path.exists(path):
         raise DataError(f"input: no such file: {path}")
     if Path(path).suffix in LISTS:
@@ -109,7 +118,7 @@ def _read_list(path: str) -> tuple[list[str], list, list]:
         hotwords = [Hotwords(each.hotwords or ()) for each in utterances]
     if not keys:
         raise DataError(f"input: {path} names no audio; expected at least one line")
-    return keys, audio, hotwords
+    return keys, audio, hotwords, [None] * len(keys)
 
 
 def _key(item, position: int) -> str:
@@ -121,7 +130,7 @@ def _key(item, position: int) -> str:
         text = urllib.parse.urlsplit(text).path if is_url(text) else _local_name(text)
         # As Kaldi's files can hold it.
         stem = re.sub(r"[\s\x00-\x1f\x7f\ufeff]+|^\{", "_", Path(text).stem)
-        if stem:
+        if stem and len(stem) <= MAX_ID:
             return stem
     return f"audio_{position}"
 

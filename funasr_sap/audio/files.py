@@ -149,7 +149,9 @@ def _decode_without_length(stream, name: str, rate: int) -> tuple[np.ndarray, in
     try:
         if mended:
             samples, rate = soundfile.read(io.BytesIO(mended), dtype="float32", always_2d=True)
-        elif data.startswith((b"RIFF", b"RF64")):  # nothing follows, or other chunks, which are no samples
+        elif data.startswith(
+            (b"RIFF", b"RF64", b"RIFX")
+        ):  # nothing follows, or other chunks, which are no samples
             raise ValueError
         else:
             samples, rate = decode_container(io.BytesIO(data), name)

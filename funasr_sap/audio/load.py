@@ -97,7 +97,10 @@ def _read(source, name: str, sample_rate: int, source_rate: int | None) -> tuple
 def _read_stream(stream) -> bytes:
     with contextlib.suppress(OSError, AttributeError):  # a pipe has no beginning to go back to
         stream.seek(0)
-    data = stream.read()
+    try:
+        data = stream.read()
+    except Exception as error:  # of a library of the user's: an archive, a connection
+        raise ValueError(f"cannot be read ({type(error).__name__}: {error})") from None
     if isinstance(data, str):
         raise ValueError('a file opened as text; expected open(path, "rb")')
     return data

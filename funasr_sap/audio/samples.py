@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 CANCELLED = 0.2  # power of the channels' mean to that of channels that have nothing to do with each other
+STRETCH = 8000  # samples that cancel or do not: a cable may break in the middle of a talk
+LEAST_CANCELLED = 0.1  # of all power; less is chance
 ARRAY_KEYS, RATE_KEYS = ("array", "raw"), ("sampling_rate", "sample_rate")
 
 
@@ -90,15 +92,18 @@ def to_mono(samples: np.ndarray) -> tuple[np.ndarray, bool]:
     count = samples.shape[1]
     if count < 2 or not samples.size:
         return mean, False
-    powers = [_power(samples[:, channel]) for channel in range(count)]
-    if _power(mean) >= CANCELLED * sum(powers) / count**2:
+    powers = np.stack([_powers(samples[:, channel]) for channel in range(count)])
+    loudest = int(np.argmax(powers.sum(1)))
+    cancelled = _powers(mean) < CANCELLED * powers.sum(0) / count**2
+    if powers.sum(0)[cancelled].sum() < LEAST_CANCELLED * powers.sum():
         return mean, False
-    return samples[:, int(np.argmax(powers))], True
+    return samples[:, loudest], True
 
 
-def _power(samples: np.ndarray) -> float:
-    """Mean square without the offset, which does not cancel."""
-    return float(np.dot(samples, samples)) / len(samples) - float(samples.mean()) ** 2
+def _powers(samples: np.ndarray) -> np.ndarray:
+    """Power of each stretch, without the offset, which does not cancel: (stretches,)."""
+    pieces = np.array_split(samples - samples.mean(), max(1, len(samples) // STRETCH))
+    return np.array([float(np.dot(piece, piece)) for piece in pieces])
 
 
 def _is_number(value) -> bool:

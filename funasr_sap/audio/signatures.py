@@ -5,11 +5,23 @@ import contextlib
 
 HEAD = 16384  # bytes that tell
 _TEXT = 4096  # of them, for text
+_SMALL_LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 _CONTROLS = bytes({*range(32), 127} - {*b"\b\t\n\f\r\x1b"})  # which no text holds
 
 # Audio, and containers that may hold it: what libsndfile or ffmpeg's libraries may read.
 _AUDIO = (
-    *(b"RIFF", b"RIFX", b"RF64", b"riff\x2e\x91\xcf\x11", b"FORM", b"caff", b".snd", b"dns.", b"NIST_1A"),
+    *(
+        b"RIFF",
+        b"RIFX",
+        b"RF64",
+        b"BW64",
+        b"riff\x2e\x91\xcf\x11",
+        b"FORM",
+        b"caff",
+        b".snd",
+        b"dns.",
+        b"NIST_1A",
+    ),
     *(b"fLaC", b"OggS", b"ID3", b"wvpk", b"MAC ", b"TTA1", b"tBaK", b"MPCK", b"MP+", b"DSD ", b"FRM8"),
     *(b"Creative Voice File", b" paf", b"fap ", b"2BIT", b"PVF1", b"ALawSoundFile", b"\x64\xa3\x03\x00"),
     *(b"#!AMR", b"\x0b\x77", b"\x7f\xfe\x80\x01", b".RMF", b"FLV\x01", b"\x00\x00\x01\xba"),
@@ -67,7 +79,7 @@ _LFS = b"version https://git-lfs"
 def is_audio(head: bytes) -> bool:
     """Tell whether bytes begin as audio or as a container that may hold audio does."""
     return (
-        head.startswith(_AUDIO)
+        (head.startswith(_AUDIO) and head[8:12] != b"WEBP")
         or head[4:8] in _MP4_BOXES
         or _is_transport_stream(head)
         or any(_is_chain(head, length) for length in (_mpeg_length, _adts_length, _latm_length))
@@ -79,6 +91,8 @@ def name_other(head: bytes) -> str | None:
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
             return name
+    if head[8:12] == b"WEBP":
+        return "a WebP image"
     if head[257:262] == b"ustar":
         return "a tar archive"
     if head[1:4] == b"\r\r\n":
@@ -106,13 +120,19 @@ def _name_text(head: bytes) -> str | None:
 
 def _decode_text(head: bytes) -> str | None:
     """Decode bytes as text; None for bytes that no text holds, though samples do."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as that of UTF-16
+        text = head[: len(head) // 4 * 4].decode("utf-32", "replace")
+        return text if _is_text(text) else None
+    wide = _wide_encoding(head)
+    if wide:
+        return head[: len(head) // 2 * 2].decode(wide)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # also the samples -2 and -257
         text = head[: len(head) // 2 * 2].decode("utf-16", "replace")
         letters = sum(each.isascii() and _is_in_texts(each) for each in text)
         return text if letters > 0.15 * len(text) and _is_text(text) else None
     if len(head.translate(None, _CONTROLS)) < len(head):
         return None
-    for encoding in ("utf-8", "gb2312"):
+    for encoding in ("utf-8", "gb2312", "shift_jis", "euc_jp", "euc_kr", "big5"):
         with contextlib.suppress(UnicodeDecodeError):  # the end may lie within a character
             text = codecs.getincrementaldecoder(encoding)().decode(head)
             return text if _is_text(text) else None
@@ -122,6 +142,19 @@ def _decode_text(head: bytes) -> str | None:
     return (
         head.decode("cp437") if all(sum(map(_is_ascii, part)) > 0.15 * len(part) for part in parts) else None
     )
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """Tell UTF-16 without a mark, of Latin letters: small letters and blanks, with nothing in between.
+
+    Quiet samples with an offset are numbers as small, but not these alone.
+    """
+    for encoding, low, high in (("utf-16-le", head[::2], head[1::2]), ("utf-16-be", head[1::2], head[::2])):
+        letters = sum(byte in _SMALL_LETTERS for byte in low)
+        blanks = low.count(b" ") + low.count(b"\n")
+        if not high.strip(b"\0") and 20 * blanks > len(low) and letters + blanks > 0.8 * len(low):
+            return encoding
+    return None
 
 
 def _is_text(text: str) -> bool:

@@ -4,8 +4,8 @@ import struct
 from typing import NamedTuple
 
 PCM, FLOAT = 1, 3  # format tags
-_CHUNK = struct.Struct("<4sI")  # a chunk's name and length in bytes
-_FORMAT = struct.Struct("<HHI4xHH")  # tag, channels, rate, bytes of all channels' samples, bits of one
+_CHUNK = "4sI"  # a chunk's name and length in bytes
+_FORMAT = "HHI4xHH"  # tag, channels, rate, bytes of all channels' samples, bits of one
 # Chunks that stand behind the samples; where there are none at all, one of them follows at once.
 _BEHIND = (b"LIST", b"id3 ", b"ID3 ", b"fact", b"bext", b"cue ", b"smpl", b"JUNK", b"PAD ", b"_PMX", b"iXML")
 
@@ -24,29 +24,43 @@ class WavHeader(NamedTuple):
 
 def parse_wav(head: bytes) -> WavHeader | None:
     """Read the header from the first bytes of a file; None where it is another file, or they are too few."""
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
+    if head[:4] not in (b"RIFF", b"RF64", b"RIFX") or head[8:12] != b"WAVE":
         return None
+    chunk, fields = (struct.Struct(_order(head) + each) for each in (_CHUNK, _FORMAT))
     form, start = None, 12
-    while start + _CHUNK.size <= len(head):
-        name, length = _CHUNK.unpack_from(head, start)
-        start += _CHUNK.size
+    while start + chunk.size <= len(head):
+        name, length = chunk.unpack_from(head, start)
+        start += chunk.size
         if name == b"data":
             return WavHeader(*form, start, length) if form else None
         if name == b"fmt ":
-            if start + _FORMAT.size > len(head):
+            if start + fields.size > len(head):
                 return None
-            form = _FORMAT.unpack_from(head, start)
+            form = fields.unpack_from(head, start)
         start += length + length % 2  # chunks begin at even places
     return None
 
 
+def _order(head: bytes) -> str:
+    """Tell the order of the bytes of a number: RIFX has the largest first."""
+    return ">" if head[:4] == b"RIFX" else "<"
+
+
 def mend_length(data: bytes) -> bytes | None:
     """Write the length of all that follows into a header that has 0; None where that is not what is wrong."""
+    if data[:4] == b".snd" and data[8:12] == bytes(4):
+        return data[:8] + b"\xff\xff\xff\xff" + data[12:]  # AU's sign of a length that is not known
     header = parse_wav(data)
     rest = data[header.start :] if header else b""
     unknown = header and (header.length == 0 or (data[:4] == b"RF64" and header.length == 2**32 - 1))
     if not rest or not unknown or rest.startswith(_BEHIND):
         return None
-    length = struct.pack("<I", min(len(rest), 2**32 - 2))
+    length = struct.pack(_order(data) + "I", min(len(rest), 2**32 - 2))
     # RF64 has its lengths in a chunk that RIFF does not know.
-    return b"RIFF\xff\xff\xff\xff" + data[8 : header.start - 4] + length + rest
+    return (
+        (b"RIFX" if data[:4] == b"RIFX" else b"RIFF")
+        + b"\xff\xff\xff\xff"
+        + data[8 : header.start - 4]
+        + length
+        + rest
+    )

@@ -46,6 +46,8 @@ _COMMENT = re.compile(r"\s*#")
 _HASHTAG = re.compile(r"\s*#[^\s#]")
 _BEHIND = re.compile(r"[ \t]+#[ \t].*")  # a comment behind a keyword
 _BULLET = re.compile(r"\s*[-*•]\s+(?=\S)")
+_NUMBERED = re.compile(r"\s*\(?\d+(?:[.):：、]\s*|\s+)(?=[^\W\d])")  # "1. word", and "20 word" of uniq -c
+_NAMED_LIST = re.compile(r"\s*(\w+)\s*[:=]\s*([\[{].*[\]}])\s*", re.DOTALL)  # as in YAML and TOML
 _COMMA_WEIGHT = re.compile(r"(.*\S)\s*[,，;；|]\s*[-+]?\d+(?:\.\d+)?\s*")
 _BY_ID = re.compile(r"\S+[ \t]+(?:\S.*\$.*\S|\[.*\])\s*|\{.*\}\s*")
 
@@ -67,7 +69,9 @@ def parse_content(text: str, suffix: str, remarks: Remarks) -> Hotwords | dict |
     suffix = suffix.casefold()
     if suffix in (".json", ".yaml", ".yml") and text.strip():
         return parse_value(_load(text, suffix), remarks)
-    found = structure(text)
+    named = _NAMED_LIST.fullmatch(text)
+    found = structure(named[2] if named and named[1].casefold() in LIST_FIELDS else text)
+    found = _read_objects(text) if found is None else found
     if found is not None:
         return parse_value(found, remarks)
     lines = _take_off_comments([line for line in text.splitlines() if line.strip()], remarks)
@@ -82,6 +86,17 @@ def _load(text: str, suffix: str) -> object:
         kind = "JSON" if suffix == ".json" else "YAML"
         reason = " ".join(str(error).split())
         raise DataError(f"not {kind} ({reason:.100}); expected a list of words") from None
+
+
+def _read_objects(text: str) -> list | None:
+    """Read lines that are JSON objects with a word each; None where they are others."""
+    lines = text.split("\n") if text.lstrip().startswith("{") else []
+    try:
+        found = [json.loads(line) for line in lines if line.strip()]
+    except ValueError:
+        return None
+    named = [isinstance(each, dict) and not {*each}.isdisjoint(WORD_FIELDS) for each in found]
+    return found if found and all(named) else None
 
 
 def _take_off_comments(lines: list[str], remarks: Remarks) -> list[str]:
@@ -116,7 +131,7 @@ def _read_table(lines: list[str], suffix: str, remarks: Remarks) -> list[str] | 
 
 def _find_delimiter(lines: list[str], suffix: str) -> str | None:
     """Return what parts the cells of a table, which its suffix or its header tells; None for no table."""
-    found = next((each for each in "\t,;|" if lines and each in lines[0]), None)
+    found = next((each for each in "\t,;|，；" if lines and each in lines[0]), None)
     if suffix in TABLES:
         return found or TABLES[suffix]
     header = {cell.strip().strip("\"'").casefold() for cell in lines[0].split(found)} if found else set()
@@ -130,6 +145,8 @@ def _read_lines(lines: list[str], remarks: Remarks) -> list[str]:
         lines = lines[1:]  # YAML's name of the list that follows
     if lines and all(map(_BULLET.match, lines)):
         lines = [_BULLET.sub("", line, count=1) for line in lines]
+    if len(lines) > 1 and all(map(_NUMBERED.match, lines)):
+        lines = [_NUMBERED.sub("", line, count=1) for line in lines]
     remarks.note("biasing_list", _lines_by_id(lines))
     lines = _drop_comma_weights([_unquoted(line) for line in lines], remarks)
     lines = drop_weights(lines, remarks)

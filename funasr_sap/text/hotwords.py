@@ -23,13 +23,16 @@ WORD_FIELDS = (  # names of the field, or the column, that holds a keyword
 LIST_FIELDS = ("hotwords", "hotword", "keywords", "words", "phrases", "terms", "biasing_list", "热词")
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
-_MARKED = re.compile(rf"(.*?\S)\s*(?:\t|\s[:：]|(?<!\d)[:：])\s*{_NUMBER}\s*", re.DOTALL)
+# Weights behind a tab or a mark, as in "word :2.0 #0.35" and "word^2"; or in brackets.
+_WEIGHT = rf"\s*(?:\t|\s[:：#]|(?<!\d)[:：,，;；]|[\^=|@*])\s*{_NUMBER}|\s*\(\s*{_NUMBER}\s*\)"
+_MARKED = re.compile(rf"(.*?\S)(?:{_WEIGHT})+\s*", re.DOTALL)
+_BRACKETED = re.compile(r"\((\S.*)\)")  # (word:1.5)
 _SPACED = re.compile(r"(.*\S)\s+(\d{1,3}(?:\.\d+)?)\s*", re.DOTALL)
 _LARGEST_WEIGHT = 100  # FunASR's; more after a blank is a year, or a model's number
 _ITEM = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*?))\s*(?:,|$)""")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d),(?=\d)")
-_CHINESE_SEPARATOR = re.compile("[，、；]")
-_ANY_SEPARATOR = re.compile(f"[{SEPARATORS}\t]")
+_ANY_SEPARATOR = re.compile(rf"[{SEPARATORS}\t|]|(?<=\s)/(?=\s)")
+_SURE_SEPARATOR = re.compile(r"[，、；;\t|/]")  # one is enough: no name holds it but as these
 _LIST_SUFFIX = re.compile(
     r"\.(?:te?xt|lst|list|csv|tsv|tab|jsonl?|ya?ml|scp|dic|dict|dat|voc|vocab|words|md|docx?|xlsx?|pdf)$",
     re.IGNORECASE,
@@ -120,7 +123,7 @@ def split_hotword(text: str, remarks: Remarks) -> Hotwords:
     if len(names) == len(weights) > 0 and all(map(is_number, weights)) and not any(map(is_number, names)):
         remarks.note("weight", names)
         words = names
-    return as_hotwords(words, remarks)
+    return as_hotwords(drop_weights(words, remarks), remarks)
 
 
 def parse_list(value, remarks: Remarks) -> ReadList:
@@ -165,10 +168,10 @@ def parse_value(value, remarks: Remarks) -> ReadList | dict | list:
     words = list(value)
     if {str}.issuperset(map(type, words)):  # one set instead of a look at each of 200,000 words
         return as_hotwords(drop_weights(words, remarks), remarks)
-    weighted = [_without_weight(word) for word in words]
-    if None not in weighted:
-        remarks.note("weight", weighted)
-        return as_hotwords(weighted, remarks)
+    bare = [word if isinstance(word, str) else _without_weight(word) for word in words]
+    if None not in bare:
+        remarks.note("weight", [word for word, given in zip(bare, words, strict=True) if word is not given])
+        return as_hotwords(drop_weights(bare, remarks), remarks)
     is_list = [isinstance(word, list | tuple | ReadList) for word in words]
     if any(is_list) or {type(None)}.issuperset(map(type, words)):
         return words
@@ -225,11 +228,12 @@ def as_hotwords(words: list[str], remarks: Remarks) -> Hotwords:
 
 
 def drop_weights(words: list[str], remarks: Remarks) -> list[str]:
-    """Take the weights off keywords: numbers after a tab or colon; after a blank, where most end so."""
-    ending = [place for place, word in enumerate(words) if word.rstrip()[-1:].isdigit()]
+    """Take the weights off keywords: numbers behind a mark; behind a blank, where most end so."""
+    ending = [place for place, word in enumerate(words) if _ends_in_number(word)]
     marked, spaced = {}, {}
     for place in ending:
-        found = _MARKED.fullmatch(words[place])
+        inside = _BRACKETED.fullmatch(words[place].strip())
+        found = _MARKED.fullmatch(inside[1] if inside else words[place])
         if found and re.search(r"[^\W\d_]", found[1]):
             marked[place] = found[1]
             continue
@@ -261,9 +265,14 @@ def is_number(value) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def _ends_in_number(word: str) -> bool:
+    return word.rstrip(" \t)")[-1:].isdigit()
+
+
 def _parse_mapping(value: Mapping, remarks: Remarks) -> Hotwords | dict | list:
     names = [name for name in value if isinstance(name, str) and name.casefold() in LIST_FIELDS]
-    if len(value) == 1 and names and isinstance(value[names[0]], list | tuple):
+    others = [each for name, each in value.items() if name not in names]  # as "version": 1
+    if len(names) == 1 and _is_list_of_all(value[names[0]]) and not any(map(_is_list_of_all, others)):
         return parse_value(value[names[0]], remarks)
     if value and all(map(is_number, value.values())):
         words = [str(word) for word in value]
@@ -272,9 +281,16 @@ def _parse_mapping(value: Mapping, remarks: Remarks) -> Hotwords | dict | list:
     return dict(value)
 
 
+def _is_list_of_all(value) -> bool:
+    """Tell what stands under a name such as "hotwords": a list, or keywords with weights."""
+    return isinstance(value, str | list | tuple) or (
+        isinstance(value, Mapping) and len(value) > 0 and all(map(is_number, value.values()))
+    )
+
+
 def _without_weight(value) -> str | None:
     """Return the keyword of (word, weight), or of {"word": ..., ...}; None where it is neither."""
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+    if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str):
         return value[0] if is_number(value[1]) and not isinstance(value[1], str) else None
     if not isinstance(value, Mapping):
         return None
@@ -287,9 +303,9 @@ def _without_weight(value) -> str | None:
 
 
 def _holds_separators(word: str) -> bool:
-    """Tell a keyword with two separators, or a Chinese one; a comma between digits is none."""
+    """Tell a keyword with two commas, or another separator; a comma between digits is none."""
     found = _ANY_SEPARATOR.findall(_BETWEEN_DIGITS.sub("", word))
-    return len(found) > 1 or _CHINESE_SEPARATOR.search(word) is not None
+    return len(found) > 1 or any(map(_SURE_SEPARATOR.match, found))
 
 
 def _no_string(word, position: int) -> DataError:

@@ -108,3 +108,15 @@ def test_a_recording_of_any_kind_is_opened(speech, tmp_path):
     (tmp_path / "b.wav").write_bytes(b"<html></html>")
     with pytest.raises(ValueError, match="an HTML page"), open_recording(tmp_path / "b.wav"):
         pass
+
+
+@pytest.mark.parametrize("form", ["RIFX", "AU"])
+def test_other_headers_without_a_length(form, caplog):
+    stream, samples = io.BytesIO(), np.linspace(-0.5, 0.5, 16000, dtype=np.float32)
+    container = {"RIFX": "WAV", "AU": "AU"}[form]
+    soundfile.write(stream, samples, 16000, "PCM_16", endian="BIG", format=container)
+    data = bytearray(stream.getvalue())
+    place = data.find(b"data") + 4 if form == "RIFX" else 8
+    data[place : place + 4] = bytes(4)
+    assert np.allclose(load_audio(bytes(data)).numpy(), samples, atol=1e-3)
+    assert "its header says 0 samples" in caplog.text

@@ -83,3 +83,19 @@ def test_other_channels_are_averaged(factors, caplog):
     other = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     torch.testing.assert_close(load_audio(np.stack([TONE, other])), torch.from_numpy((TONE + other) / 2))
     assert not caplog.records
+
+
+def test_channels_that_cancel_for_a_part_of_the_time(caplog):
+    speech = np.random.default_rng(5).normal(size=32000).astype(np.float32) / 10
+    other = np.concatenate([speech[:20000], -speech[20000:]])
+    assert np.allclose(load_audio(np.stack([speech, other])).numpy(), speech)
+    assert "its channels cancel each other out" in caplog.text
+
+
+def test_one_stream_that_fails_is_one_sentence():
+    class Broken:
+        def read(self):
+            raise RuntimeError("connection lost")
+
+    with pytest.raises(DataError, match=r"audio: cannot be read \(RuntimeError: connection lost\)"):
+        load_audio(Broken())

@@ -115,3 +115,25 @@ def test_samples_that_begin_like_a_frame():
     for first in (b"\xff\xfb", b"\xff\xf1", b"\x56\xff", b"\xff\xfe", b"\xfe\xff", b"\0\0\1\0"):
         piece = first + np.round(300 * np.sin(np.arange(HEAD) / 9)).astype("<i2").tobytes()
         assert not is_audio(piece) and not name_other(piece)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "shift_jis", "euc_jp"])
+def test_text_in_other_encodings(encoding):
+    text = (
+        "this is a transcript and no audio\n"
+        if encoding.startswith("utf")
+        else "こんにちは世界、音声ではない"
+    )
+    data = (text * 60).encode(encoding)
+    with pytest.raises(DataError, match="it is text"):
+        load_audio(data[: len(data) // 4 * 4])
+
+
+def test_silence_with_an_offset_is_no_text():
+    noise = np.random.default_rng(1).normal(100, 12, HEAD).astype("<i2").tobytes()
+    assert not is_audio(noise) and not name_other(noise)
+
+
+def test_a_webp_image():
+    with pytest.raises(DataError, match="it is a WebP image"):
+        load_audio(b"RIFF\x10\0\0\0WEBPVP8 " + bytes(2000))

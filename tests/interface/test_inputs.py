@@ -11,6 +11,8 @@ import torch
 
 from funasr_sap.data.kaldi import read_kaldi, write_kaldi
 from funasr_sap.errors import DataError
+from funasr_sap.inputs import read_requests
+from funasr_sap.request import Request
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +179,19 @@ def test_keys_of_a_call_name_its_utterances(model, wavs, samples, hotwords):
             model.generate(samples, key=key)
     with pytest.raises(DataError, match="key: got 1 distinct"):
         model.generate(wavs[:2], key=["a", "a"])
+
+
+def test_requests_among_other_audio_keep_what_they_bring():
+    samples = np.zeros(8000, np.float32)
+    given = [Request("a", samples, ["leaf"], 8000), "talks/a.wav", samples]
+    found = read_requests(given, hotwords=["root"], sample_rate=16000)
+    assert [(each.key, each.hotwords, each.sample_rate) for each in found] == [
+        ("a", ["leaf"], 8000),
+        ("a_2", ["root"], 16000),
+        ("audio_2", ["root"], 16000),
+    ]
+    assert read_requests(given[:1])[0].sample_rate == 8000
+
+
+def test_a_text_that_is_no_path_gives_no_id():
+    assert read_requests("QUJD" * 500)[0].key == "audio_0"

@@ -168,3 +168,15 @@ def test_long_audio_is_warned_of_once_a_call(embedded, wavs, caplog):
     caplog.clear()
     embedded.generate(wavs[:3])
     assert not caplog.records
+
+
+@pytest.mark.parametrize("option", ["output_dir", "index_dir"])
+@pytest.mark.parametrize("place", ["file", "file/x", "a\0b", "x" * 400])
+def test_folders_that_cannot_be_made(option, place, embedded, wavs, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=f"{option}: cannot make the folder"):
+        embedded.generate(wavs[0], **{option: tmp_path / place})
+
+
+def test_numbers_too_large_for_a_machine(embedded, wavs):
+    assert len(embedded.generate(wavs[0], batch_size_s=10**30)) == 1

@@ -28,6 +28,10 @@ from funasr_sap.text.hotwords import Hotwords, Remarks
         ("#MeToo\n#FridaysForFuture", ["#MeToo", "#FridaysForFuture"]),
         ("Windows 11\nLinux\nBeOS", ["Windows 11", "Linux", "BeOS"]),
         ("visit thirty\ncultures\nprivate", ["visit thirty", "cultures", "private"]),
+        ("1. xylem\n2. leaf", ["xylem", "leaf"]),
+        ("12 xylem\n3 leaf", ["xylem", "leaf"]),
+        ("hotwords: [xylem, leaf]", ["xylem", "leaf"]),
+        ('hotwords = ["xylem", "leaf"]\n', ["xylem", "leaf"]),
         ("", []),
     ],
 )
@@ -94,3 +98,8 @@ def test_words_that_are_commented_out_are_told(caplog):
     assert parse_content("xylem\n#leaf", ".txt", remarks) == ["xylem"]
     remarks.tell()
     assert "1 line(s) that begin with # are comments, the first is '#leaf'" in caplog.text
+
+
+def test_a_table_with_chinese_commas_and_lines_of_objects():
+    assert parse_content("热词，权重\nxylem，20\n", ".txt", Remarks()) == ["xylem"]
+    assert parse_content('{"word": "xylem"}\n{"word": "leaf"}\n', ".txt", Remarks()) == ["xylem", "leaf"]

@@ -181,3 +181,39 @@ def test_separators():
     assert split_hotwords("\u3000a$b ", "$", blanks=" ") == ["\u3000a", "b"]
     assert split_dollars("a,b$c") == ["a,b", "c"]
     assert split_dollars("a,b c") == ["a", "b c"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("xylem^2.0", "xylem=20", "xylem |20", "xylem (20)", "(xylem:1.5)", "xylem*2", "xylem@2.0"),
+        "xylem :2.0 #0.35",
+        *(
+            ["xylem,20"],
+            [["xylem", 20]],
+            {"hotwords": {"xylem": 20}},
+            {"version": 1, "words": [("xylem", 2)]},
+        ),
+    ],
+)
+def test_weights_in_other_marks_are_left_out_and_told(value, caplog):
+    remarks = Remarks()
+    assert parse_value(value, remarks) == ["xylem"]
+    remarks.tell()
+    assert "the weights of 1 keyword(s)" in caplog.text
+
+
+def test_weights_of_words_between_spaces():
+    assert split_hotword("xylem:20 leaf^2 root", Remarks()) == ["xylem", "leaf", "root"]
+
+
+@pytest.mark.parametrize("word", ["xylem\tleaf", "xylem;leaf", "xylem|leaf", "xylem / leaf"])
+def test_one_separator_in_a_keyword_is_told(word, caplog):
+    remarks = Remarks()
+    assert parse_value([word, "root"], remarks) == [word, "root"]
+    remarks.tell()
+    assert "hold separators" in caplog.text
+
+
+def test_words_with_and_without_weights():
+    assert parse_value(["root", ("xylem", 2), {"word": "leaf"}], Remarks()) == ["root", "xylem", "leaf"]
