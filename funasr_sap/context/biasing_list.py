@@ -6,7 +6,7 @@ Symbols: N keywords of a list, L pieces of the longest keyword. Masks are bool, 
 import functools
 import itertools
 import logging
-import re
+import string
 import threading
 import unicodedata
 import weakref
@@ -19,10 +19,11 @@ from torch.nn.utils.rnn import pad_sequence
 from funasr_sap.context import phonetics
 from funasr_sap.context.keyword_index import KeywordIndex
 from funasr_sap.context.spellings import Spellings, pack
+from funasr_sap.text.words import fold, has_no_blanks
 
 logger = logging.getLogger(__name__)
 
-CHINESE = re.compile("[\u3400-\u9fff]")
+PUNCTUATION = "。，、；：！？…．"  # of Chinese and Japanese, which is no part of a keyword at its edges
 MAX_KEYWORD_CHARS = 100  # a keyword is a name or a phrase, not a page of text
 KEYWORDS_KEPT = 1 << 18  # cleaned and spelt: many lists share most of their keywords
 NAMED = 5  # keywords that a warning names
@@ -33,15 +34,17 @@ LONG = 2_048  # keywords of a list that is worth keeping, and sharing between ut
 def clean_keyword(word: str, form: str = "NFKC") -> str:
     """Neutralise one keyword: it is data, and never changes a prompt's structure.
 
-    Control characters become spaces, ``<|`` and ``|>`` (the brackets of special tokens) vanish, so do soft
-    hyphens and other invisible signs, white space is folded. What a tokenizer would still read as a special
-    token is handled by ``encode_text``.
+    Control characters become spaces, Chinese punctuation around it goes, ``<|`` and ``|>`` (the brackets of
+    special tokens) vanish, so do soft hyphens and other invisible signs, white space is folded. What a
+    tokenizer would still read as a special token is handled by ``encode_text``.
 
     Args:
         word: a keyword as the user writes it.
         form: Unicode's normal form: "NFKC" makes full-width letters, ligatures and the like what they sound
             like, "NFC" leaves them as they are.
     """
+    if not word.isascii():
+        word = word.strip(PUNCTUATION + string.whitespace)
     if not word.isprintable():  # all is printable but the categories C and Z, and the space
         word = "".join(char for char in word if unicodedata.category(char) != "Cf")
     word = unicodedata.normalize(form, word)
@@ -212,13 +215,13 @@ def prepare_keyword(tokenizer, word: str) -> tuple[str, str, bytes, str]:
         return "", "", b"", ""
     ids = encode_keyword(tokenizer, keyword) if keyword else ()
     given = keyword if word.isascii() else clean_keyword(word, "NFC")
-    return keyword.casefold() if ids else "", keyword, pack(ids), given
+    return fold(keyword) if ids else "", keyword, pack(ids), given
 
 
 @functools.lru_cache(maxsize=KEYWORDS_KEPT)
 def encode_keyword(tokenizer, word: str) -> tuple[int, ...]:
-    """Tokenise a cleaned keyword as it is spelt in the middle of a sentence: Chinese has no space there."""
-    if CHINESE.match(word):
+    """Tokenise a cleaned keyword as it is spelt in the middle of a sentence: Chinese has no blank there."""
+    if has_no_blanks(word):
         before = encode_text(tokenizer, ",")
         ids = encode_text(tokenizer, "," + word)
         if ids[: len(before)] == before:

@@ -46,6 +46,7 @@ _ASCII_TOKEN = re.compile(_token_pattern(_ASCII_LETTER), re.IGNORECASE)  # the s
 _ASCII_WORD = re.compile(rf"[^\s]*{_ASCII_LETTER}[^\s]*")
 _ONE_UNSPACED = regex.compile(rf"[{_UNSPACED}]\p{{M}}*", regex.V1)
 _HAN = regex.compile(r"\p{Han}")
+_HANGUL = regex.compile(r"\p{Hangul}")
 _OPENERS = r"\p{Ps}\p{Pi}¿¡"
 _CHUNK = regex.compile(r"\S+")
 _PIECE = regex.compile(
@@ -206,6 +207,11 @@ def split_words(text: str) -> list[str]:
 def is_unspaced(character: str) -> bool:
     """Tell whether a character is of a script that is written without blanks between words."""
     return not character.isascii() and bool(_ONE_UNSPACED.match(character))
+
+
+def has_no_blanks(word: str) -> bool:
+    """Tell whether a word begins in a script that has no blanks at all; Korean parts its phrases by them."""
+    return is_unspaced(word[:1]) and not _HANGUL.match(word)
 
 
 def space_han(text: str) -> str:

@@ -131,3 +131,16 @@ def test_padded_lists(tokenizer):
 def test_empty_lists_can_be_padded(tokenizer):
     pieces, mask = pad_ids([BiasingList([], tokenizer).ids] * 2)
     assert pieces.shape == (2, 0, 1) and pieces.dtype == torch.long and not mask.any()
+
+
+@pytest.mark.parametrize("word", ["photosynthesis。", "、photosynthesis，", " photosynthesis！ "])
+def test_chinese_punctuation_around_a_keyword_is_no_part_of_it(word, tokenizer):
+    biasing_list = BiasingList([word, "photosynthesis"], tokenizer)
+    assert (biasing_list.words, biasing_list.given) == (["photosynthesis"], {})
+
+
+def test_scripts_without_blanks_have_none_before_a_keyword(tokenizer):
+    for word in ("光合", "ありがとう", "ขอบคุณ"):
+        assert tokenizer.decode(list(encode_keyword(tokenizer, word))) == word
+    for word in ("광합성", "xylem"):
+        assert tokenizer.decode(list(encode_keyword(tokenizer, word))) == f" {word}"
