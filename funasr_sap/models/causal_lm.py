@@ -28,7 +28,7 @@ from funasr_sap.models.language_model import Answer, Capabilities, Draft, Prompt
 from funasr_sap.models.new_tokens import NewTokens
 
 # Nobody speaks more pieces: 13 characters of Chinese may be 40 pieces of a byte-level tokenizer.
-PIECES_PER_SECOND = 25
+PIECES_PER_SECOND = 20
 TAGS = 8  # pieces around keywords and transcript
 
 

@@ -60,9 +60,9 @@ def test_one_utterance_may_be_taken_twice(heard):
 
 
 def test_an_answer_may_be_as_long_as_what_is_spoken():
-    assert answer_limits([1.0, 2.51], None) == [PIECES_PER_SECOND + TAGS, 63 + TAGS]
+    assert answer_limits([1.0, 2.51], None) == [PIECES_PER_SECOND + TAGS, 51 + TAGS]
     context = Context(torch.zeros(2, 3, 1), torch.tensor([[True, True, True], [True, False, False]]))
-    assert answer_limits([1.0, 2.0], context) == [28 + TAGS, 51 + TAGS]
+    assert answer_limits([1.0, 2.0], context) == [23 + TAGS, 41 + TAGS]
 
 
 def test_chinese_in_byte_pieces_has_room(tokenizer):
