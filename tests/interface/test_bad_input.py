@@ -112,7 +112,7 @@ def test_a_cut_file_is_recognised_as_far_as_it_goes(model, wavs, samples, tmp_pa
         (["abc", 7], "hotwords: expected strings, got int at position 1"),
         ([None, "abc"], "got NoneType at position 0"),
         ([["abc"], 7], "hotwords: got 2 biasing lists for 1 utterance(s)"),
-        ([["abc", 7]], "got int at position 1"),
+        ([["abc", "def", 7]], "got int at position 2"),
         ({"other": ["abc"]}, "no biasing list for 1 utterance(s)"),
         ("/none/such", "hotwords: no such file: /none/such"),
         ("lists/biasing_list", "hotwords: no such file: lists/biasing_list"),
