@@ -168,7 +168,9 @@ def _whole(name: str, value) -> int:
 
 
 def _number(name: str, value, least: float | None = None, unit: str = ""):
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and abs(value) < math.inf
+    is_number = (
+        isinstance(value, numbers.Real) and not isinstance(value, bool) and abs(float(value)) < math.inf
+    )
     if not is_number or (least is not None and value < least):
         what = f"a number of {unit}" if unit else "a number"
         bound = "" if least is None else f" of at least {least}"
@@ -182,7 +184,7 @@ def _seconds(name: str, value):
 
 
 def _confidence(name: str, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
         raise ConfigError(f"{name}: expected a confidence from 0 to 1, got {shown(value)}")
     return float(value)
 

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import funasr
 import torch
@@ -53,6 +54,8 @@ class AutoModel(funasr.AutoModel):
             a directory without weights; for unknown options and keys of the configuration.
     """
 
+    kwargs: dict[str, Any]
+
     def __init__(self, model: str | os.PathLike = "sap2", **kwargs):
         kwargs = check_options(kwargs)
         kwargs.setdefault("disable_update", True)
@@ -86,7 +89,7 @@ class AutoModel(funasr.AutoModel):
         self.defaults = self._take_defaults() | {"batch_size": kwargs.get("batch_size", BATCH_SIZE)}
 
     @staticmethod
-    def _find_models(model, kwargs: dict) -> str:
+    def _find_models(model: str | os.PathLike, kwargs: dict) -> str:
         """Find the model and its helpers, whose names are replaced in ``kwargs``; returns the model's."""
         for kind in HELPERS:
             if kwargs.get(kind) is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from funasr_sap import __version__
 from funasr_sap.commands import is_command, list_commands, run_command
+from funasr_sap.configurations import as_dict
 from funasr_sap.context.vocabulary import find_vocabulary
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, check_log_level
@@ -169,7 +170,7 @@ def _text(key: str, value: str) -> str | list[str] | None:
     return [word for word, _ in items if word]
 
 
-def _as_file(value):
+def _as_file(value: object) -> object:
     """Take text that names a file, or a vocabulary, as its path: who calls from a shell may read it."""
     if not isinstance(value, str) or "\0" in value:
         return value
@@ -181,11 +182,10 @@ def _compose(overrides: list[str]) -> dict:
     """Read values as Hydra does."""
     import hydra
     from hydra.errors import HydraException
-    from omegaconf import OmegaConf
 
     try:
         with hydra.initialize(config_path=None, version_base=None):
-            return OmegaConf.to_container(hydra.compose(overrides=overrides), resolve=True)
+            return as_dict(hydra.compose(overrides=overrides))
     except HydraException as error:
         reason = " ".join(str(error).split()).removesuffix(" for details").split(" See https")[0]
         raise ConfigError(f"command line: {reason}") from None

@@ -19,7 +19,8 @@ def take_over() -> None:
     Importing FunASR first, as its script does, would take seconds and print notices among the results.
     """
     package, cli = ModuleType("funasr"), ModuleType("funasr.cli")
-    package.__path__, package.cli, cli.main = [], cli, main
+    vars(package).update(__path__=[], cli=cli)
+    vars(cli).update(main=main)
     sys.modules |= {"funasr": package, "funasr.cli": cli}
 
 

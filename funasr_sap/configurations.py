@@ -1,9 +1,15 @@
 """The configurations that come with the package: ``conf/`` in it, which the checkout's ``conf`` links to."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from funasr_sap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig, ListConfig
 
 FOLDER = Path(__file__).parent / "conf"
 SUFFIX = ".yaml"
@@ -33,3 +39,21 @@ def find_configuration(path: str | os.PathLike) -> Path:
     raise ConfigError(
         f"no such configuration: {path}; expected a file, or one of {', '.join(list_configurations())}"
     )
+
+
+def as_dict(config: DictConfig | ListConfig, resolve: bool = True) -> dict:
+    """Turn a configuration of OmegaConf's into dicts and lists.
+
+    Args:
+        config: the configuration.
+        resolve: put the values of interpolations in their places.
+
+    Raises:
+        ConfigError: where its root is no mapping.
+    """
+    from omegaconf import OmegaConf  # slow
+
+    plain = OmegaConf.to_container(config, resolve=resolve)
+    if not isinstance(plain, dict):
+        raise ConfigError(f"configuration: expected a mapping, got {plain!r:.80}")
+    return plain

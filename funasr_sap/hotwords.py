@@ -73,7 +73,7 @@ def read_hotwords(hotwords=None, hotword=None, biasing_list=None) -> ReadList | 
     return found
 
 
-def read_pair_texts(texts) -> Hotwords | dict | list:
+def read_pair_texts(texts) -> ReadList | dict | list | None:
     """Read the text half of FunASR's ("sound", "text"): ``word$word`` for all, or for each utterance.
 
     A file of it has ``utt word$word`` lines.
@@ -172,7 +172,7 @@ def _is_opened(text: str) -> bool:
     return (path.suffix.lower() in OPENED or _is_biasing_list(path)) and path.is_file()
 
 
-def _read_string(text: str, remarks: Remarks, parse) -> Hotwords | dict | list:
+def _read_string(text: str, remarks: Remarks, parse) -> ReadList | dict | list:
     text = text.strip() if "\n" not in text.strip() else text
     if _is_opened(text):
         logger.info("hotwords: reading the file %s", text)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from funasr_sap.audio.frontend import Frontend
+from funasr_sap.errors import ConfigError
 from funasr_sap.hotwords import assign_hotwords, read_hotwords
 from funasr_sap.recogniser import OPTIONS, Recogniser, Settings
 from funasr_sap.request import Request
@@ -20,7 +22,7 @@ def recognise(
     data_in: list,
     /,  # FunASR hands a "model" of its own over, the name, in kwargs
     key: list[str] | None = None,
-    frontend=None,
+    frontend: Frontend | None = None,
     hotwords=None,
     hotword=None,
     biasing_list=None,
@@ -52,6 +54,8 @@ def recognise(
         meta: seconds of speech and of work, for FunASR's progress bar.
     """
     started = time.perf_counter()
+    if frontend is None:
+        raise ConfigError("frontend: expected FunASR's frontend of the model, got none")
     recogniser = Recogniser(model, frontend)
     requests = _as_requests(data_in, key, (hotwords, hotword, biasing_list), fs)
     options = recogniser.options(**{name: kwargs.get(name) for name in OPTIONS})

@@ -6,6 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -65,7 +66,9 @@ def is_single(data) -> bool:
     return not _is_collection(data)
 
 
-def _names_a_list(path: str | os.PathLike) -> bool:
+def _names_a_list(path: object) -> TypeGuard[str | os.PathLike]:
+    if not isinstance(path, str | os.PathLike):
+        return False
     return not is_url(os.fspath(path)) and Path(path).suffix in (*LISTS, ".jsonl", ".json")
 
 
@@ -84,7 +87,7 @@ def _is_collection(data) -> bool:
 
 def _read_audio(data) -> tuple[list[str], list, list, list]:
     """Read ids, audio, and the hotwords and sample rates that the input itself carries."""
-    if isinstance(data, str | os.PathLike) and _names_a_list(data):
+    if _names_a_list(data):
         return _read_list(local_path(data))
     several = _is_collection(data)
     data = list(data) if several else [data]
@@ -93,14 +96,9 @@ def _read_audio(data) -> tuple[list[str], list, list, list]:
     if several and all(isinstance(each, numbers.Real) for each in data):  # a generator's samples
         data = [data]
     requests = [each if isinstance(each, Request) else None for each in data]
-    if all(requests):
-        keys = [each.key for each in requests]
-    else:
-        names = [
-            each.key if own else _key(each, place)
-            for place, (each, own) in enumerate(zip(data, requests, strict=True))
-        ]
-        keys = _distinct(names)
+    keys = [own.key if own else _key(data[place], place) for place, own in enumerate(requests)]
+    if not all(requests):
+        keys = _distinct(keys)
     audio = [own.audio if own else each for each, own in zip(data, requests, strict=True)]
     rates = [own and own.sample_rate for own in requests]
     return keys, audio, [own and own.hotwords for own in requests], rates

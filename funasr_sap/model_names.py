@@ -17,7 +17,7 @@ from funasr_sap.registration import EMBEDDED
 BUILTIN_VAD = ("silero-vad", "silero_vad")  # from a package of its own; FunASR asks no hub for it
 
 
-def find_model(kind: str, model, options: Mapping) -> str:
+def find_model(kind: str, model: str | os.PathLike, options: Mapping) -> str:
     """Find out what a model's name means, and fail at once on one that cannot be loaded.
 
     Args:

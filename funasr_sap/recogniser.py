@@ -15,9 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from funasr_sap.audio import load_audio
+from funasr_sap.audio.frontend import Frontend
 from funasr_sap.context.biasing_list import BiasingList
 from funasr_sap.context.list_cache import prepare_list
-from funasr_sap.context.vocabulary import Vocabulary
 from funasr_sap.decoding.decoder import decode
 from funasr_sap.decoding.options import DecodingOptions
 from funasr_sap.decoding.result import Result
@@ -28,6 +28,7 @@ from funasr_sap.models.guards import choose_guards
 from funasr_sap.models.sap2 import SAP2
 from funasr_sap.registration import EMBEDDED
 from funasr_sap.request import Request
+from funasr_sap.text.hotwords import ReadList, Remarks, parse_list
 
 logger = logging.getLogger(__name__)
 # What users may choose of decoding; the rest of ``DecodingOptions`` follows from the model.
@@ -69,7 +70,7 @@ class Recogniser:
         frontend: its FunASR frontend.
     """
 
-    def __init__(self, model: SAP2, frontend):
+    def __init__(self, model: SAP2, frontend: Frontend):
         self.model, self.frontend = model, frontend
 
     @classmethod
@@ -195,7 +196,7 @@ class Recogniser:
             step = (end - start) / number
             yield from ((start + place * step, start + (place + 1) * step) for place in range(number))
 
-    def prepare(self, hotwords: Sequence[str] | Vocabulary) -> BiasingList:
+    def prepare(self, hotwords: Sequence[str] | ReadList) -> BiasingList:
         """Clean, spell and index a biasing list as this model hears it, before it is needed.
 
         Raises:
@@ -207,7 +208,9 @@ class Recogniser:
         _ = prepared.index  # builds it
         return prepared
 
-    def _load(self, requests: Sequence[Request], index_dir: str | os.PathLike | None):
+    def _load(
+        self, requests: Sequence[Request], index_dir: str | os.PathLike | None
+    ) -> tuple[dict[int, torch.Tensor], list[torch.Tensor], list[BiasingList], dict[int, str]]:
         """Load what can be loaded.
 
         Returns:
@@ -218,7 +221,7 @@ class Recogniser:
         for place, request in enumerate(requests):
             try:
                 if id(request.hotwords) not in prepared:
-                    words = prepare_list(request.hotwords, self.model.tokenizer, index_dir)
+                    words = prepare_list(_words(request.hotwords), self.model.tokenizer, index_dir)
                     prepared[id(request.hotwords)] = words
                 waveform = load_audio(request.audio, self.sample_rate, request.sample_rate)
                 features.append(self.frontend(waveform[None], [len(waveform)])[0][0])
@@ -246,6 +249,13 @@ class Recogniser:
 def autocast(device: torch.device, precision: torch.dtype | None) -> contextlib.AbstractContextManager:
     """Let matrices be multiplied in half precision; None leaves them as they are."""
     return contextlib.nullcontext() if precision is None else torch.autocast(device.type, precision)
+
+
+def _words(hotwords: Sequence[str] | ReadList | str | None) -> Sequence[str] | ReadList:
+    """Read a string of words; lists are taken as they are."""
+    if not isinstance(hotwords, str | None):
+        return hotwords
+    return parse_list(hotwords, Remarks())
 
 
 def _one_line(key: str, error: DataError) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-from funasr_sap.context.vocabulary import Vocabulary
+from funasr_sap.text.hotwords import ReadList
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Request:
 
     key: str
     audio: object
-    hotwords: Sequence[str] | str | Vocabulary | None = ()
+    hotwords: Sequence[str] | str | ReadList | None = ()
     sample_rate: int | None = None
 
     @property

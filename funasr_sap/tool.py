@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import yaml
 from omegaconf import MISSING, OmegaConf
@@ -14,11 +14,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from funasr_sap.errors import ConfigError, DataError, WorkerError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of stdout has gone, for example `| head`
 
-Options = TypeVar("Options")
+Options = TypeVar("Options", bound="DataclassInstance")
+Value = TypeVar("Value")
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
@@ -56,12 +60,21 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def option(description: str, default: object = MISSING) -> dataclasses.Field:
-    """Declare one key of an options dataclass; without a default the user must give it."""
+def split_help(docstring: str | None) -> tuple[str, str]:
+    """Part a module's docstring into its first paragraph and the rest; ``python -OO`` leaves neither."""
+    summary, _, details = (docstring or "").partition("\n\n")
+    return summary, details
+
+
+def option(description: str, default: Value = MISSING) -> Value:
+    """Declare one key of an options dataclass; without a default the user must give it.
+
+    To type checkers it is what the key will hold, as ``dataclasses.field`` is.
+    """
     return dataclasses.field(default=default, metadata={"help": description})
 
 
-def parse_overrides(argv: Sequence[str] | None, schema: type[Options], description: str) -> Options:
+def parse_overrides(argv: Sequence[str] | None, schema: type[Options], description: str | None) -> Options:
     """Read Hydra-style arguments (``++key=value``, ``+key=value``, ``key=value``) into a dataclass.
 
     A text option keeps the characters of its value as they are (``++jsonl_file=007`` stays "007"); the other
@@ -78,7 +91,7 @@ def parse_overrides(argv: Sequence[str] | None, schema: type[Options], descripti
     """
     argv = sys.argv[1:] if argv is None else argv
     if {"-h", "--help"}.intersection(argv):
-        sys.stdout.write(_help(schema, description))
+        sys.stdout.write(_help(schema, description or ""))
         raise SystemExit(0)
     fields = {field.name: field for field in dataclasses.fields(schema)}
     texts, others = {}, {}
@@ -95,14 +108,15 @@ def parse_overrides(argv: Sequence[str] | None, schema: type[Options], descripti
     return schema(**given)
 
 
-def _typed(schema: type, values: dict[str, str]) -> dict[str, object]:
+def _typed(schema: type, texts: dict[str, str]) -> dict[str, object]:
     """Convert values to the types that the dataclass declares."""
-    for key, value in values.items():
+    values = {}
+    for key, value in texts.items():
         try:
             merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.from_dotlist([f"{key}={value}"]))
         except (OmegaConfBaseException, yaml.YAMLError) as error:
             raise ConfigError(f"cannot use ++{key}={value}: {str(error).splitlines()[0]}") from error
-        values = values | {key: merged[key]}
+        values[key] = getattr(merged, key)
     return values
 
 
@@ -124,7 +138,7 @@ def _unquote(value: str) -> str:
     return value
 
 
-def _help(schema: type, description: str) -> str:
+def _help(schema: "type[DataclassInstance]", description: str) -> str:
     lines = [description.strip(), "", "Keys (++key=value, +key=value or key=value):"]
     width = max(len(field.name) for field in dataclasses.fields(schema))
     for field in dataclasses.fields(schema):

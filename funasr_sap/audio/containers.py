@@ -95,7 +95,7 @@ def _without_samples(problems: list[str]) -> ValueError:
 @contextlib.contextmanager
 def _open(stream: BinaryIO) -> Iterator[tuple]:
     """Open a container and find its first audio track; what ffmpeg says about it becomes one sentence."""
-    import av  # takes a fifth of a second, and few files need it
+    import av.error  # takes a fifth of a second, and few files need it
 
     try:
         # Tags in an old encoding are no reason to fail.
@@ -136,23 +136,23 @@ def _frames(container, track, problems: list[str]) -> Iterator:
 
 def _to_arrays(frames: Iterator) -> tuple[list[np.ndarray], int]:
     """Turn frames into (channels, n) fp32 of the first one's rate and layout, which a stream may change."""
-    from av import AudioResampler
+    from av import AudioFrame, AudioResampler
 
     pieces, target, source, resampler = [], None, None, None
 
-    def convert(frame) -> None:
+    def convert(resampler: AudioResampler, frame: AudioFrame | None) -> None:
         pieces.extend(each.to_ndarray() for each in resampler.resample(frame))
 
     for frame in frames:
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         target = target or form
-        if form != source:
+        if resampler is None or form != source:
             if resampler:
-                convert(None)
+                convert(resampler, None)
             resampler, source = AudioResampler("fltp", target[1], target[2]), form
-        convert(frame)
+        convert(resampler, frame)
     if resampler:
-        convert(None)
+        convert(resampler, None)
     return [piece for piece in pieces if piece.size], target[2] if target else 0
 
 

@@ -85,7 +85,7 @@ def open_soundfile(stream: BinaryIO) -> Iterator[soundfile.SoundFile]:
         soundfile.SoundFileError: with the reason why it cannot be read.
     """
     # By its descriptor: by its name, a suffix would decide over the content, with TypeErrors for ".raw".
-    source: object = stream
+    source: str | int | BinaryIO = stream
     if not isinstance(stream, io.BytesIO):
         source = stream.name if Path(stream.name).suffix.lower() in NAMED_FORMATS else stream.fileno()
         os.lseek(stream.fileno(), 0, os.SEEK_SET)

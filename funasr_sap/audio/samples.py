@@ -3,6 +3,7 @@
 import array
 import numbers
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def is_array(source) -> bool:
     return isinstance(source, np.ndarray | list | tuple) or hasattr(source, "__array__")
 
 
-def is_bytes(source) -> bool:
+def is_bytes(source: object) -> TypeGuard[bytes | bytearray | memoryview | array.array]:
     """Tell what holds bytes."""
     return isinstance(source, bytes | bytearray | memoryview | array.array) and not is_array(source)
 

@@ -36,7 +36,8 @@ def parse_wav(head: bytes) -> WavHeader | None:
         if name == b"fmt ":
             if start + fields.size > len(head):
                 return None
-            form = fields.unpack_from(head, start)
+            tag, channels, rate, block, bits = fields.unpack_from(head, start)
+            form = tag, channels, rate, block, bits
         start += length + length % 2  # chunks begin at even places
     return None
 
@@ -51,8 +52,10 @@ def mend_length(data: bytes) -> bytes | None:
     if data[:4] == b".snd" and data[8:12] == bytes(4):
         return data[:8] + b"\xff\xff\xff\xff" + data[12:]  # AU's sign of a length that is not known
     header = parse_wav(data)
-    rest = data[header.start :] if header else b""
-    unknown = header and (header.length == 0 or (data[:4] == b"RF64" and header.length == 2**32 - 1))
+    if header is None:
+        return None
+    rest = data[header.start :]
+    unknown = header.length == 0 or (data[:4] == b"RF64" and header.length == 2**32 - 1)
     if not rest or not unknown or rest.startswith(_BEHIND):
         return None
     length = struct.pack(_order(data) + "I", min(len(rest), 2**32 - 2))

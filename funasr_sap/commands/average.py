@@ -6,10 +6,11 @@ funasr-sap average --model-dir exp/mine --checkpoints model.pt.best --start sap2
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the checkpoints, average, write."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False

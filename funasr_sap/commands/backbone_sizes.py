@@ -6,6 +6,7 @@ funasr-sap backbone-sizes conf/sap2_fun_asr_nano.yaml conf/sap2_qwen2_audio.yaml
 import argparse
 import contextlib
 import sys
+from collections.abc import Sequence
 
 import yaml
 
@@ -16,7 +17,7 @@ HEAD = """\
 | --- | ---: | --- | ---: | ---: | ---: | ---: |"""
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Build on the meta device, count, print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False

@@ -7,13 +7,14 @@ With --shared, one list for all utterances, a keyword a line.
 """
 
 import argparse
+from collections.abc import Sequence
 
 from funasr_sap.data.biasing import make_biasing_lists, make_shared_list, read_words
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.kaldi import read_biasing_list, read_kaldi, write_biasing_list
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the files, draw the lists, write them."""
     arguments = _parser().parse_args(argv)
     parts = (

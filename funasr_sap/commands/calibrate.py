@@ -9,22 +9,32 @@ config.yaml, and with --write it is put there. A table on stderr tells how well 
 half of the utterances that it was not fitted to.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import dataclasses
 import functools
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from funasr_sap.data.files import atomic_write
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from funasr_sap.auto_model import AutoModel
+    from funasr_sap.context.calibration import Calibration
+
 SIZES = (5, 20, 100, 1_000, 10_000, 100_000)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Encode the speech, collect the evidence, fit, report."""
     arguments = _parser().parse_args(argv)
     # FunASR prints notices; stdout is for the result.
@@ -44,7 +54,7 @@ def main(argv=None):
         logging.info("%s: retrieval_conf.calibration is written", path)
 
 
-def _collect(model, arguments):
+def _collect(model: AutoModel, arguments: argparse.Namespace) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Collect the evidence from lists of all sizes."""
     from funasr_sap.context.fitting import collect_sizes, listen
     from funasr_sap.data.biasing import read_words
@@ -61,7 +71,7 @@ def _collect(model, arguments):
     return collect_sizes(heard, sap2.tokenizer, weigh, words, arguments.sizes, arguments.seed)
 
 
-def _fit(columns, spoken, reward):
+def _fit(columns: dict[str, np.ndarray], spoken: np.ndarray, reward: float) -> Calibration:
     """Fit to half of the utterances, report on the other, then fit to all."""
     from funasr_sap.context.calibration import fit_calibration
     from funasr_sap.context.fitting import reliability

@@ -14,6 +14,7 @@ import logging
 from funasr_sap.data.formats import FORMATS, convert
 from funasr_sap.data.kaldi import read_kaldi
 from funasr_sap.errors import DataError
+from funasr_sap.tool import split_help
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    summary, _, details = __doc__.partition("\n\n")
+    summary, details = split_help(__doc__)
     titles = "\n".join(f"  {name:12}{each.title}" for name, each in FORMATS.items())
     parser = argparse.ArgumentParser(
         description=summary,

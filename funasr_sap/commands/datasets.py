@@ -12,6 +12,7 @@ documentation.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from funasr_sap.data.entries import Mapper, measure, read_entries, split_entries
@@ -21,7 +22,7 @@ from funasr_sap.data.targets import TARGETS, write_entries
 from funasr_sap.text.words import split_words
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Read, join, split, write; print what each part has."""
     arguments = _parser().parse_args(argv)
     if arguments.split:

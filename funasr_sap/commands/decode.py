@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import sys
+from collections.abc import Sequence
 
 from funasr_sap.options import DECODING, tool_help
 from funasr_sap.tool import option, parse_overrides
@@ -41,7 +42,7 @@ DecodeOptions = dataclasses.make_dataclass(
 )
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Decode, write, report the speed; 1 where an utterance could not be decoded."""
     given = dataclasses.asdict(parse_overrides(argv, DecodeOptions, __doc__))
     options = {each.name: given.pop(each.name) for each in DECODING}

@@ -5,10 +5,11 @@ funasr-sap export --model-dir exp/mini/stage3 --output-dir exp/my_model_hf --for
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the checkpoint, write the directory."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False

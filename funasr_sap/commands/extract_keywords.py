@@ -15,6 +15,7 @@ import logging
 
 from funasr_sap.data.formats import FORMATS, convert
 from funasr_sap.data.kept_keywords import read_kept_keywords, with_kept_keywords
+from funasr_sap.tool import split_help
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    summary, _, details = __doc__.partition("\n\n")
+    summary, details = split_help(__doc__)
     parser = argparse.ArgumentParser(
         description=summary,
         epilog=details,

@@ -12,6 +12,7 @@ funasr-sap import-backbone --config conf/sap2_whisper_turbo_qwen3.yaml --output-
 import argparse
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -22,7 +23,7 @@ from funasr_sap.configurations import find_configuration
 PARTS = ("audio_encoder", "audio_adaptor", "llm")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Find the weights, compare every name, write the directory."""
     parser = _parser()
     arguments = parser.parse_intermixed_args(argv)

@@ -9,6 +9,7 @@ looked for. The logs of one folder are one stage; the stages are drawn one after
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from funasr_sap.errors import ConfigError
@@ -20,7 +21,7 @@ from funasr_sap.train.log_summary import summarize
 RATES = ("wer", "u_wer", "b_wer")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the logs, print the summary, write the curves."""
     arguments = _parser().parse_args(argv)
     stages = read_stages(arguments.logs)

@@ -5,10 +5,11 @@ funasr-sap lora-merge --model-dir exp/lora --output-dir exp/merged_hf --format h
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the checkpoint and its backbone, merge, write the directory."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False

@@ -25,6 +25,7 @@ from funasr_sap.metrics import KeywordCounts, pruning_scores, text_normalizer
 from funasr_sap.metrics.groups import group_by_size
 from funasr_sap.metrics.normalization import NORMALIZATIONS
 from funasr_sap.metrics.report import markdown_table
+from funasr_sap.tool import split_help
 
 RATES = ("precision", "recall", "f1")
 HEADER = ("biasing list", "utterances", "kept", "micro P", "R", "F1", "macro P", "R", "F1")
@@ -121,7 +122,7 @@ def _row(name: str, result: dict) -> tuple[str, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    summary, _, details = __doc__.partition("\n\n")
+    summary, details = split_help(__doc__)
     parser = argparse.ArgumentParser(
         description=summary,
         epilog=details,

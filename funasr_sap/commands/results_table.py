@@ -19,6 +19,7 @@ from funasr_sap.metrics.report import (
     markdown_table,
     read_score,
 )
+from funasr_sap.tool import split_help
 
 EXAMPLE_FILES = ("ref", "without", "with", "keywords")
 
@@ -43,8 +44,10 @@ def _examples(arguments: dict) -> list[str]:
     missing = [f"--{name}" for name in EXAMPLE_FILES if not arguments[name]]
     if missing:
         raise ConfigError(f"--examples needs {', '.join(missing)} as well.")
-    texts = [read_kaldi(arguments[name], allow_empty=True) for name in ("ref", "without", "with")]
-    return changed_by_context(*texts, read_biasing_list(arguments["keywords"]), arguments["examples"])
+    names = ("ref", "without", "with")
+    reference, without, informed = (read_kaldi(arguments[name], allow_empty=True) for name in names)
+    keywords = read_biasing_list(arguments["keywords"])
+    return changed_by_context(reference, without, informed, keywords, arguments["examples"])
 
 
 def _split_row(row: str) -> tuple[str, str]:
@@ -55,7 +58,7 @@ def _split_row(row: str) -> tuple[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    summary, _, details = __doc__.partition("\n\n")
+    summary, details = split_help(__doc__)
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )

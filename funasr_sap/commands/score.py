@@ -34,6 +34,7 @@ from funasr_sap.metrics.keywords import compare_ids
 from funasr_sap.metrics.normalization import NORMALIZATIONS, UNITS, split_characters
 from funasr_sap.metrics.page import render_page
 from funasr_sap.metrics.transcripts import Lists, Transcripts, map_lists, read_lists, read_transcripts
+from funasr_sap.tool import split_help
 
 SAMPLES = 1000
 """Bootstrap samples of a comparison, where --bootstrap does not say."""
@@ -82,7 +83,7 @@ def _preparation(args: argparse.Namespace) -> Callable[[str], str]:
 
 def _list_files(args: argparse.Namespace) -> list[str | None]:
     """Return the file of biasing lists of each --hyp."""
-    given = args.biasing_list or [None]
+    given: list[str | None] = args.biasing_list or [None]
     if len(given) not in (1, len(args.hyp)):
         raise ConfigError(
             f"got {len(given)} --biasing-list for {len(args.hyp)} --hyp: expected one, or one for each."
@@ -147,7 +148,7 @@ def _options(args: argparse.Namespace, reference: Transcripts) -> Options:
 
 
 def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
-    summary, _, details = __doc__.partition("\n\n")
+    summary, details = split_help(__doc__)
     parser = argparse.ArgumentParser(
         description=summary,
         epilog=details,

@@ -11,13 +11,14 @@ funasr-sap scp2jsonl ++scp_file_list='["data/train/wav.scp", "data/train/text"]'
 """
 
 import sys
+from collections.abc import Sequence
 
 from funasr_sap.data.funasr_jsonl import FunASRJsonlOptions, scp2funasr_jsonl
 from funasr_sap.data.scp2jsonl import Scp2JsonlOptions, scp2jsonl
 from funasr_sap.tool import parse_overrides
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the JSONL file."""
     argv = sys.argv[1:] if argv is None else argv
     if any(argument.lstrip("+").startswith("scp_file_list") for argument in argv):

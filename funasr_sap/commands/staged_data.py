@@ -7,11 +7,12 @@ Every stage holds the whole domain set; the general part is drawn to fit the rat
 """
 
 import argparse
+from collections.abc import Sequence
 
 from funasr_sap.data.staged import DEFAULT_RATIOS, SOURCES, SPLITS, format_table, prepare_staged_data
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the stages and print how much of which source each has."""
     arguments = _parser().parse_args(argv)
     files = {

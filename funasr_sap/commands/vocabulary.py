@@ -26,6 +26,7 @@ from funasr_sap.context.vocabulary import VocabularyStore
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.hotwords import read_hotwords
 from funasr_sap.text.columns import align
+from funasr_sap.tool import split_help
 
 HEADER = ("keyword", "heard as", "problem")
 LONGEST = 40  # characters of a keyword in the table
@@ -104,7 +105,7 @@ def _load(name: str):
 
 
 def _parser() -> argparse.ArgumentParser:
-    summary, _, details = __doc__.partition("\n\n")
+    summary, details = split_help(__doc__)
     parser = argparse.ArgumentParser(
         description=summary,
         epilog=details,

@@ -11,10 +11,12 @@ import threading
 import unicodedata
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context import phonetics
 from funasr_sap.context.keyword_index import KeywordIndex
@@ -31,7 +33,7 @@ _unheard_before = set()  # keywords that a warning has named, or counted
 LONG = 2_048  # keywords of a list that is worth keeping, and sharing between utterances
 
 
-def clean_keyword(word: str, form: str = "NFKC") -> str:
+def clean_keyword(word: str, form: Literal["NFC", "NFKC"] = "NFKC") -> str:
     """Neutralise one keyword: it is data, and never changes a prompt's structure.
 
     Control characters become spaces, Chinese punctuation around it goes, ``<|`` and ``|>`` (the brackets of
@@ -55,9 +57,12 @@ def clean_keyword(word: str, form: str = "NFKC") -> str:
     return " ".join(word.split())
 
 
-def encode_text(tokenizer, text: str) -> list[int]:
+def encode_text(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """Tokenise text that is data: whatever looks like a special token is spelt out."""
     return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+
+List = TypeVar("List", bound="BiasingList")
 
 
 class BiasingList:
@@ -76,7 +81,12 @@ class BiasingList:
         ids: the piece ids of each, as they are spelt in the middle of a sentence.
     """
 
-    def __init__(self, words: Iterable[str], tokenizer):
+    _lock: threading.RLock
+    _index: KeywordIndex | None
+    _by_sound: "BiasingList | None"
+    _heard: weakref.WeakKeyDictionary
+
+    def __init__(self, words: Iterable[str], tokenizer: PreTrainedTokenizerFast):
         found = {}
         for keyword in map(prepared_keywords(tokenizer).__getitem__, words):  # unpacked, it takes longer
             found.setdefault(keyword[0], keyword)
@@ -95,12 +105,12 @@ class BiasingList:
 
     @classmethod
     def restore(
-        cls,
+        cls: type[List],
         words: Sequence[str],
         ids: Spellings,
         given: dict[str, str] | None = None,
         index: KeywordIndex | None = None,
-    ) -> "BiasingList":
+    ) -> List:
         """Put together a list whose keywords were cleaned and spelt before."""
         restored = cls.__new__(cls)
         restored.words, restored.ids, restored.given, restored._index = words, ids, given or {}, index
@@ -175,7 +185,7 @@ def warn_of_unheard(words: Sequence[str], number: int) -> None:
 
 
 @functools.lru_cache(maxsize=4)
-def prepared_keywords(tokenizer) -> "PreparedKeywords":
+def prepared_keywords(tokenizer: PreTrainedTokenizerFast) -> "PreparedKeywords":
     """Find what a tokenizer has spelt before."""
     return PreparedKeywords(tokenizer)
 
@@ -183,7 +193,7 @@ def prepared_keywords(tokenizer) -> "PreparedKeywords":
 class PreparedKeywords(dict):
     """What ``prepare_keyword`` makes of keywords, by what the user wrote; what is too long is not kept."""
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer: PreTrainedTokenizerFast):
         super().__init__()
         self.tokenizer = tokenizer
 
@@ -197,7 +207,7 @@ class PreparedKeywords(dict):
         return keyword
 
 
-def prepare_keyword(tokenizer, word: str) -> tuple[str, str, bytes, str]:
+def prepare_keyword(tokenizer: PreTrainedTokenizerFast, word: str) -> tuple[str, str, bytes, str]:
     """Clean and tokenise one keyword.
 
     Returns:
@@ -219,7 +229,7 @@ def prepare_keyword(tokenizer, word: str) -> tuple[str, str, bytes, str]:
 
 
 @functools.lru_cache(maxsize=KEYWORDS_KEPT)
-def encode_keyword(tokenizer, word: str) -> tuple[int, ...]:
+def encode_keyword(tokenizer: PreTrainedTokenizerFast, word: str) -> tuple[int, ...]:
     """Tokenise a cleaned keyword as it is spelt in the middle of a sentence: Chinese has no blank there."""
     if has_no_blanks(word):
         before = encode_text(tokenizer, ",")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.audio import load_audio
+from funasr_sap.audio.frontend import Frontend
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
 from funasr_sap.context.retrieval import Evidence
@@ -44,7 +46,7 @@ class Heard:
 
 
 @torch.no_grad()
-def listen(model: "SAP2", frontend, data_dir: str | Path) -> Iterator[Heard]:
+def listen(model: "SAP2", frontend: Frontend, data_dir: str | Path) -> Iterator[Heard]:
     """Encode the utterances of a Kaldi directory with ``wav.scp``, ``text`` and ``keywords``.
 
     Args:
@@ -75,8 +77,8 @@ def listen(model: "SAP2", frontend, data_dir: str | Path) -> Iterator[Heard]:
 @torch.no_grad()
 def collect_evidence(
     heard: Sequence[Heard],
-    tokenizer,
-    weigh: Callable[[Encoded, list[BiasingList], list[str]], Evidence],
+    tokenizer: PreTrainedTokenizerFast,
+    weigh: Callable[..., Evidence],
     words: Sequence[str],
     num: int,
     seed: int = 0,
@@ -86,7 +88,8 @@ def collect_evidence(
     Args:
         heard: the utterances.
         tokenizer: of the CTC head.
-        weigh: collects the evidence of one utterance and its list, such as ``SAP2.weigh``.
+        weigh: collects the evidence of one utterance, its list and its first transcript, each the only one
+            of its batch, as ``SAP2.weigh`` does.
         words: distractors to draw from; those that are spoken are left out.
         num: distractors a list; long lists are one for all utterances.
         seed: of the draw.
@@ -111,7 +114,12 @@ def collect_evidence(
 
 
 def collect_sizes(
-    heard: Sequence[Heard], tokenizer, weigh: Callable, words: Sequence[str], sizes, seed: int = 0
+    heard: Sequence[Heard],
+    tokenizer: PreTrainedTokenizerFast,
+    weigh: Callable[..., Evidence],
+    words: Sequence[str],
+    sizes: Sequence[int],
+    seed: int = 0,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Collect the evidence from lists of several sizes; for the arguments see ``collect_evidence``.
 
@@ -133,7 +141,7 @@ def join_evidence(parts: Sequence[tuple]) -> tuple[dict[str, np.ndarray], np.nda
 
 
 def draw_lists(
-    heard: Sequence[Heard], tokenizer, words: Sequence[str], num: int, seed: int = 0
+    heard: Sequence[Heard], tokenizer: PreTrainedTokenizerFast, words: Sequence[str], num: int, seed: int = 0
 ) -> Iterator[BiasingList]:
     """Draw each utterance's biasing list; for the arguments see ``collect_evidence``."""
     longest = longest_phrase(words)

@@ -8,6 +8,7 @@ import unicodedata
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context import phonetics
 from funasr_sap.context.biasing_list import KEYWORDS_KEPT, encode_keyword
@@ -56,7 +57,7 @@ class Hearing:
         learned: the same, as an array.
     """
 
-    def __init__(self, tokenizer, learned: torch.Tensor):
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, learned: torch.Tensor):
         self.tokenizer = tokenizer
         self.learned = learned.numpy()
         tokens = tokenizer.convert_ids_to_tokens(self.learned.nonzero()[0].tolist())
@@ -65,7 +66,7 @@ class Hearing:
         self._words: dict[str, tuple[int, ...]] = {}
 
     @classmethod
-    def of_head(cls, tokenizer, weight: torch.Tensor, blank: int) -> "Hearing":
+    def of_head(cls, tokenizer: PreTrainedTokenizerFast, weight: torch.Tensor, blank: int) -> "Hearing":
         """Find what the CTC head with these rows, (V, E), has learned."""
         special = {id for id in tokenizer.get_added_vocab().values() if id < len(weight)} - {blank}
         return cls(tokenizer, learned_pieces(weight, sorted(special)))
@@ -91,7 +92,7 @@ class Hearing:
             if self.hears(ids):
                 break
         ids = tuple(itertools.chain.from_iterable(map(self._split, ids)))
-        return ids if sum(map(str.isalnum, self.tokenizer.decode(ids))) >= ENOUGH else ()
+        return ids if sum(map(str.isalnum, str(self.tokenizer.decode(list(ids))))) >= ENOUGH else ()
 
     def spell_word(self, word: str) -> tuple[int, ...]:
         """Spell a word of a transcript, which comes again in many; see ``spell``."""

@@ -90,7 +90,7 @@ def _sort(ids: Spellings) -> np.ndarray:
     mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
     rows = np.zeros(mask.shape, ">u4")  # bytes that sort like numbers; 0: one sorts before those that go on
     rows[mask] = ids.pieces + 1
-    return rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0].argsort(kind="stable").astype(np.int32)
+    return rows.view(f"V{rows.itemsize * mask.shape[1]}").ravel().argsort(kind="stable").astype(np.int32)
 
 
 @numba.njit(nogil=True, cache=True)

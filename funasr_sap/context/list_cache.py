@@ -7,16 +7,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 
+from transformers import PreTrainedTokenizerFast
+
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.stored_list import spell_vocabulary
 from funasr_sap.context.vocabulary import Vocabulary, VocabularyStore
-from funasr_sap.text.hotwords import Hotwords
+from funasr_sap.text.hotwords import Hotwords, ReadList
 
 KEYWORDS = 2_000_000  # of the lists in memory; 200,000 take about 30 MB
 
 
 def prepare_list(
-    words: Sequence[str] | Vocabulary, tokenizer, index_dir: str | os.PathLike | None = None
+    words: Sequence[str] | ReadList,
+    tokenizer: PreTrainedTokenizerFast,
+    index_dir: str | os.PathLike | None = None,
 ) -> BiasingList:
     """Clean and tokenise a biasing list, unless that was done before.
 
@@ -37,7 +41,9 @@ def prepare_list(
     return PREPARED.get(key, functools.partial(_prepare_long, *key))
 
 
-def _prepare_long(words: tuple[str, ...], tokenizer, index_dir: str | None) -> BiasingList:
+def _prepare_long(
+    words: tuple[str, ...], tokenizer: PreTrainedTokenizerFast, index_dir: str | None
+) -> BiasingList:
     if not index_dir:
         return BiasingList(words, tokenizer)
     return spell_vocabulary(VocabularyStore(index_dir).put(None, Hotwords(words)), tokenizer)

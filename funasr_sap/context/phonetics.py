@@ -144,7 +144,7 @@ def _own_sound(char: str) -> str:
 def _read_english(word: str) -> str:
     sounds = []
     for found in LETTERS.finditer(word):
-        sound = RULES[found.lastindex - 1][1]
+        sound = RULES[found.lastindex - 1][1] if found.lastindex else None
         sounds.append(found[0] if sound is None else sound)
     return re.sub(r"(.)\1", r"\1", "".join(sounds))
 

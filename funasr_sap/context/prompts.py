@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context.biasing_list import encode_text
 from funasr_sap.context.prompt_table import load_prompts, special_tokens
@@ -57,7 +58,7 @@ class PromptTemplate:
 
     def __init__(
         self,
-        tokenizer,
+        tokenizer: PreTrainedTokenizerFast,
         style: str = "sap2",
         itn: bool = True,
         name_language: bool = False,
@@ -286,5 +287,6 @@ class PromptTemplate:
         Never both at once: that is a setting of the tokenizer's, which threads share.
         """
         if SPECIAL.fullmatch(text):
-            return [self.tokenizer.convert_tokens_to_ids(text)]
+            ids = self.tokenizer.convert_tokens_to_ids([text])
+            return ids if isinstance(ids, list) else [ids]
         return encode_text(self.tokenizer, text)

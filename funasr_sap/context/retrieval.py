@@ -12,6 +12,7 @@ needs no search. Masks are bool, True = valid.
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
@@ -159,8 +160,8 @@ def weigh_lists(
         blank: the CTC blank's id.
     """
     places = [
-        _find(each, *utterance, pool, reward, blank)
-        for each, *utterance in zip(lists, log_probs, frame_mask, strict=True)
+        _find(each, emissions, mask, pool, reward, blank)
+        for each, emissions, mask in zip(lists, log_probs, frame_mask, strict=True)
     ]
     short = [
         torch.tensor([is_short(each.words[p]) for p in row]) for each, row in zip(lists, places, strict=True)
@@ -185,7 +186,14 @@ def is_short(word: str) -> bool:
     return len(letters) <= SHORT and all(char < FIRST_INDIC for char in letters)
 
 
-def _find(biasing_list: BiasingList, log_probs, frame_mask, pool, reward, blank) -> Sequence[int]:
+def _find(
+    biasing_list: BiasingList,
+    log_probs: torch.Tensor,
+    frame_mask: torch.Tensor,
+    pool: int,
+    reward: float,
+    blank: int,
+) -> Sequence[int] | np.ndarray:
     """Find the places of the best keywords, P at most."""
     if len(biasing_list) <= pool or not biasing_list.num_heard:
         return range(min(len(biasing_list), pool))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context.biasing_list import BiasingList, warn_of_unheard
 from funasr_sap.context.keyword_index import KeywordIndex
@@ -35,6 +36,8 @@ class StoredList(BiasingList):
     Attributes:
         folder: of its arrays.
     """
+
+    folder: Path
 
     @classmethod
     def read(cls, folder: Path) -> StoredList:
@@ -65,7 +68,7 @@ class StoredList(BiasingList):
         return heard
 
 
-def spell_vocabulary(vocabulary: Vocabulary, tokenizer) -> BiasingList:
+def spell_vocabulary(vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerFast) -> BiasingList:
     """Read a vocabulary as a tokenizer spells it; where that is new, its words are cleaned and spelt.
 
     Raises:
@@ -80,13 +83,13 @@ def spell_vocabulary(vocabulary: Vocabulary, tokenizer) -> BiasingList:
     return _read_or_make(folder, StoredList.read, make, _arrays)
 
 
-def version(vocabulary: Vocabulary, tokenizer) -> str:
+def version(vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerFast) -> str:
     """Name what a vocabulary is for a tokenizer: by its words, the tokenizer, and the arrays' format."""
     return f"{vocabulary.content}-{_spelling_digest(tokenizer)}"
 
 
 @functools.lru_cache(maxsize=8)
-def _spelling_digest(tokenizer) -> str:
+def _spelling_digest(tokenizer: PreTrainedTokenizerFast) -> str:
     source = f"{FORMAT}\n{tokenizer.backend_tokenizer.to_str()}"
     return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -73,7 +73,7 @@ def _check_alone(word: str, hearing: Hearing | None) -> CheckedEntry:
     if hearing is None:
         heard = phonetics.plain(cleaned) if phonetics.spell(cleaned) else ""
     else:
-        heard = hearing.tokenizer.decode(hearing.spell(cleaned)).strip()
+        heard = str(hearing.tokenizer.decode(list(hearing.spell(cleaned)))).strip()
     if not heard:
         return CheckedEntry(word, cleaned, "", UNHEARD)
     return CheckedEntry(word, cleaned, heard, SHORT if is_short(cleaned) else None)

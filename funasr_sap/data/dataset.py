@@ -12,6 +12,7 @@ from funasr.register import tables
 from torch.nn.utils.rnn import pad_sequence
 
 from funasr_sap.audio import load_audio
+from funasr_sap.audio.frontend import Frontend
 from funasr_sap.data.biasing import draw_biasing_list, longest_phrase, read_words
 from funasr_sap.data.jsonl import Utterance, read_jsonl
 from funasr_sap.data.scp2jsonl import speech_length
@@ -74,8 +75,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
     def __init__(
         self,
         path: str,
-        frontend=None,
-        tokenizer=None,
+        frontend: Frontend | None = None,
+        tokenizer: object = None,
         is_training: bool = True,
         max_distractors: int = 100,
         empty_list: float = 0.1,
@@ -92,7 +93,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         check_keys("dataset_conf", conf, FUNASR_KEYS)
         if conf.get("data_split_num", 1) != 1:
             raise ConfigError(f"dataset_conf.data_split_num: expected 1, got {conf['data_split_num']!r}")
-        self.frontend = frontend
+        self._frontend = frontend
         self.is_training = is_training
         self.max_distractors = max_distractors
         self.empty_list, self.no_rare_words, self.whole_pool = empty_list, no_rare_words, whole_pool
@@ -126,12 +127,12 @@ class SAP2Dataset(torch.utils.data.Dataset):
 
     def _leave_out_blank(self, path: str) -> None:
         """Leave out what has speech and no words: of a hole in its data, a model learns to say nothing."""
-        blank = [each.key for each in self.utterances if is_blank(each.text)]
+        blank = [each.key for each in self.utterances if is_blank(each.transcript)]
         keep = "++dataset_conf.keep_empty=true trains on them, as clips without speech"
         if len(blank) == len(self.utterances):
             raise DataError(f"{path}: all {len(blank)} transcripts are empty, nothing is left; {keep}")
         warn_of_blank(path, blank, f"they are left out; {keep}")
-        self.utterances = [each for each in self.utterances if not is_blank(each.text)]
+        self.utterances = [each for each in self.utterances if not is_blank(each.transcript)]
 
     def _leave_out_instants(self, path: str) -> None:
         """Leave out what is too short for a single frame, where the file says so and the audio agrees."""
@@ -188,7 +189,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
             return utterance.speech_length
         if index not in self.lengths:
             try:
-                self.lengths[index] = speech_length(utterance.source)
+                self.lengths[index] = speech_length(utterance.audio)
             except ValueError as error:
                 if not self.max_bad:
                     raise DataError(f"{utterance.key} ({utterance.source}): {error}") from None
@@ -198,7 +199,8 @@ class SAP2Dataset(torch.utils.data.Dataset):
     def get_target_len(self, index: int) -> int:
         """Tell the length of the transcript, in tokens, or words where the file does not say."""
         utterance = self.utterances[index]
-        return len(split_words(utterance.text)) if utterance.text_length is None else utterance.text_length
+        length = utterance.text_length
+        return len(split_words(utterance.transcript)) if length is None else length
 
     def __getitem__(self, index: int) -> dict:
         """Read one utterance: features (frames, width), transcripts and lists of words.
@@ -209,14 +211,14 @@ class SAP2Dataset(torch.utils.data.Dataset):
         utterance = self.utterances[index]
         rng = random.Random(f"{self.seed} {self.epoch} {index}")
         rare_words = list(utterance.keywords or ())
-        text = utterance.text
+        text = utterance.transcript
         if rng.random() < self.respell:
             text, rare_words = respell_in_text(text, rare_words, rng)
         return {
             "speech": self._features(index, utterance),
             "texts": text,
-            "ctc_texts": utterance.text,
-            "biasing_lists": self._draw(rare_words, utterance.text, rng),
+            "ctc_texts": utterance.transcript,
+            "biasing_lists": self._draw(rare_words, utterance.transcript, rng),
             "keywords": rare_words,
             "seeds": rng.getrandbits(32),
             "keys": utterance.key,
@@ -258,7 +260,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         texts = {"texts": "", "ctc_texts": "", "biasing_lists": [], "keywords": [], "seeds": 0, "keys": None}
         return {"speech": self._frames(torch.zeros(int(STAND_IN_SECONDS * self.frontend.fs))), **texts}
 
-    def _draw(self, rare_words: list[str], text: str, rng) -> Sequence[str]:
+    def _draw(self, rare_words: list[str], text: str, rng: random.Random) -> Sequence[str]:
         if rng.random() < self.empty_list:
             return []
         if self.whole_pool and rng.random() < self.whole_pool:  # without it, seeds draw what they drew before
@@ -273,7 +275,7 @@ class SAP2Dataset(torch.utils.data.Dataset):
         if self.cache is not None and index in self.cache:
             return torch.from_numpy(self.cache[index]).float()
         try:
-            features = self._frames(load_audio(utterance.source, self.frontend.fs))
+            features = self._frames(load_audio(utterance.audio, self.frontend.fs))
         except DataError as error:
             raise DataError(f"{utterance.key}: {error}") from None
         if self.cache is None:
@@ -283,3 +285,10 @@ class SAP2Dataset(torch.utils.data.Dataset):
 
     def _frames(self, waveform: torch.Tensor) -> torch.Tensor:
         return self.frontend(waveform[None], [len(waveform)])[0][0]
+
+    @property
+    def frontend(self) -> Frontend:
+        """FunASR's frontend, where one was given; ConfigError else."""
+        if self._frontend is None:
+            raise ConfigError("dataset: features need a frontend, and none was given")
+        return self._frontend

@@ -32,9 +32,16 @@ class Entry:
     header: AudioHeader | None = None
 
     @property
+    def measured(self) -> AudioHeader:
+        """The header, which only ``measure`` reads."""
+        if self.header is None:
+            raise DataError(f"{self.place}: its audio was not measured")
+        return self.header
+
+    @property
     def seconds(self) -> float:
         """Length of the audio."""
-        return self.header.samples / self.header.rate
+        return self.measured.samples / self.measured.rate
 
 
 @dataclass
@@ -78,10 +85,10 @@ class Mapper:
         if recording in (None, ""):
             found = self._recording.match(key)
             recording = found.group(min(1, self._recording.groups)) if found else key
-        lists = {name: _words(self._get(row, name)) for name in LISTS}
+        hotwords, keywords = (_words(self._get(row, name)) for name in LISTS)
         extra = {name: row.get(name) for name in self.keep if row.get(name) is not None} | dict(self.add)
         text = re.sub(r"\s*[\r\n]+\s*", " ", str(text)).strip()
-        return Entry(Utterance(key, audio, text, **lists), row.place, str(recording), extra)
+        return Entry(Utterance(key, audio, text, hotwords, keywords), row.place, str(recording), extra)
 
     def _get(self, row: Row, name: str) -> object:
         """Return the first field that is not empty, an empty one where all are, None where there is none."""
@@ -127,7 +134,7 @@ def read_entries(
             problems.append(f"{row.place}: the id {entry.utterance.key!r} is in {first.place} already")
     if problems:
         raise DataError.from_lines(f"cannot use {path}", problems)
-    blank = [entry.utterance.key for entry in entries.values() if is_blank(entry.utterance.text)]
+    blank = [entry.utterance.key for entry in entries.values() if is_blank(entry.utterance.transcript)]
     warn_of_blank(path, blank, "they are written all the same, training leaves them out")
     return _find_audio(list(entries.values()), audio_dir, lenient) if audio_dir else list(entries.values())
 
@@ -138,7 +145,7 @@ def _find_audio(entries: list[Entry], audio_dir: str, lenient: bool) -> list[Ent
     found, lonely, doubles = {}, [], []
     for entry in entries:
         try:
-            path = index.find(entry.utterance.source)
+            path = index.find(entry.utterance.audio)
         except ValueError as error:
             lonely.append(f"{entry.place}: {error}")
             continue
@@ -163,7 +170,7 @@ def measure(entries: Sequence[Entry], jobs: int | None = None, lenient: bool = F
     Raises:
         DataError: unreadable audio; all files in one error. Where lenient, they are left out and named.
     """
-    paths = [entry.utterance.source for entry in entries]
+    paths = [entry.utterance.audio for entry in entries]
     measured, bad = [], []
     for entry, header in zip(entries, ordered_map(_header, paths, jobs, "audio headers"), strict=True):
         if isinstance(header, str):

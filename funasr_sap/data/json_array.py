@@ -49,7 +49,8 @@ class _Scanner:
     def peek(self) -> str:
         """Pass blanks; return the character after them, "" at the end of the file."""
         while True:
-            self._skip_to(_BLANKS.match(self.text, self.position).end())
+            blanks = _BLANKS.match(self.text, self.position)
+            self._skip_to(blanks.end() if blanks else self.position)
             if self.position < len(self.text):
                 return self.text[self.position]
             if not self._read(_CHUNK):

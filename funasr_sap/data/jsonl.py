@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from funasr_sap.data.chat import parse_chat
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.json_array import iter_array
-from funasr_sap.data.kaldi import Ids, check_id, iter_lines, parse_json, parse_words
+from funasr_sap.data.kaldi import Ids, as_object, check_id, iter_lines, parse_json, parse_words
 from funasr_sap.data.sap2_asr import split_answer, split_keywords
 from funasr_sap.data.utterance import Utterance
 from funasr_sap.errors import DataError
@@ -127,8 +127,9 @@ def write_jsonl(
 
 def parse_record(record: object) -> Utterance:
     """Read the object of one line, of any of the three kinds; ValueError with the reason where it is none."""
+    record = as_object(record)
     hotwords, keywords = None, None
-    if isinstance(record, dict) and "messages" in record:
+    if "messages" in record:
         chat = parse_chat(record)
         source, text = _one_source(chat.audio), chat.answer
         if chat.context is not None:
@@ -152,8 +153,7 @@ def parse_record(record: object) -> Utterance:
 
 def audio_source(record: object) -> str:
     """Return the audio that a line names; ValueError where it names none or several."""
-    if not isinstance(record, dict):
-        raise ValueError(f"expected a JSON object, got {json.dumps(record, ensure_ascii=False):.80}")
+    record = as_object(record)
     if "messages" in record:
         return _one_source(parse_chat(record).audio)
     if "source" not in record:
@@ -186,7 +186,12 @@ def length_of(record: dict, *names: str) -> int | None:
             continue
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        if type(value) not in (int, float) or value % 1 or not 0 <= value < 2**31:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or value % 1
+            or not 0 <= value < 2**31
+        ):
             shown = json.dumps(value, ensure_ascii=False)
             raise ValueError(f'"{name}" is {shown:.80}, expected a whole number below 2**31')
         return int(value)

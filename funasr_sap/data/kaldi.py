@@ -176,6 +176,13 @@ def parse_words(value: object) -> list[str]:
     return value
 
 
+def as_object(value: object) -> dict:
+    """Check that a JSON value is an object; ValueError otherwise."""
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a JSON object, got {json.dumps(value, ensure_ascii=False):.80}")
+    return value
+
+
 def parse_json(text: str) -> object:
     """Parse JSON; ValueError with a short reason otherwise."""
     try:
@@ -185,13 +192,14 @@ def parse_json(text: str) -> object:
 
 
 def _split(line: str) -> tuple[str, str]:
-    utt_id, value = _LINE.fullmatch(line.strip(BLANKS)).groups(default="")
+    found = _LINE.fullmatch(line.strip(BLANKS))
+    utt_id, value = found.groups(default="") if found else ("", "")
     return check_id(utt_id), value
 
 
 def _parse_biasing_line(line: str) -> tuple[str, list[str]]:
     if line.startswith("{"):
-        record = parse_json(line)
+        record = as_object(parse_json(line))
         if not isinstance(record.get("key"), str) or "hotwords" not in record:
             raise ValueError(f'expected "key" and "hotwords", got the keys {sorted(record)}')
         return check_id(record["key"]), parse_words(record["hotwords"])

@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CHUNK = 64  # items a process takes at a time: below this, passing messages costs more than reading headers
-_function: Callable | None = None  # what a process of the pool does
+_function: Callable[[Any], Any]  # what a process of the pool does
 
 
 def ordered_map(
@@ -59,5 +59,5 @@ def _start_process(function: Callable) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _call(item: object) -> object:
+def _call(item: Any) -> Any:
     return _function(item)

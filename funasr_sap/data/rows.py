@@ -190,8 +190,9 @@ def _object(place: str, record: object, problems: list[str]) -> Iterator[Row]:
             problems.append(f"{place}: {error}")
             return
         parts = {name: getattr(utterance, name) for name in ("key", "text", "hotwords", "keywords")}
-        record = {**record, "audio": utterance.source, **parts}
-    yield Row(place, record)
+        yield Row(place, {**record, "audio": utterance.source, **parts})
+    else:
+        yield Row(place, record)
 
 
 READERS = {

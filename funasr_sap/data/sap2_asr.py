@@ -108,7 +108,7 @@ def format_sap2_record(utterance: Utterance, task: str) -> dict:
         if task == "joint" and text != utterance.text:
             raise ValueError("a keyword that the answer of the task joint cannot tell from the transcript")
         if kept != keywords:
-            record["keywords"] = list(keywords)
+            record["keywords"] = list(keywords or ())
     return record
 
 
@@ -119,5 +119,5 @@ def _texts(utterance: Utterance, task: str) -> tuple[str, str | None]:
     prompt = tasks[name]["en"]["user"].format(context="", audio="")
     if task == "transcribe":
         return prompt.rstrip() if name == task else prompt, utterance.text
-    kept = SEPARATOR.join(utterance.keywords) or NONE
+    kept = SEPARATOR.join(utterance.keywords or ()) or NONE
     return prompt, tasks[task]["en"]["answer"].format(keywords=kept, text=utterance.text)

@@ -119,7 +119,7 @@ def format_table(parts: Sequence[Part]) -> str:
     for part in parts:
         both = [each for each in parts if (each.stage, each.split) == (part.stage, part.split)]
         utterances = sum(each.utterances for each in both)
-        frames = None if None in (each.frames for each in both) else sum(each.frames for each in both)
+        frames = _frames(both)
         rows.append(
             (
                 str(part.stage),
@@ -238,12 +238,12 @@ def _draw(general: Sequence[Line], wanted: Fraction, by: str, rng: random.Random
 
 
 def _amount(lines: Sequence[Line], by: str) -> int:
-    return len(lines) if by == "utterances" else sum(line.frames for line in lines)
+    return len(lines) if by == "utterances" else sum(line.frames or 0 for line in lines)
 
 
-def _frames(lines: Sequence[Line]) -> int | None:
-    frames = [line.frames for line in lines]
-    return None if None in frames else sum(frames)
+def _frames(lines: Sequence[Line] | Sequence[Part]) -> int | None:
+    known = [line.frames for line in lines if line.frames is not None]
+    return sum(known) if len(known) == len(lines) else None
 
 
 def _warn_if_short(what: str, general: Sequence[Line], wanted: Fraction, by: str) -> None:

@@ -46,8 +46,8 @@ def write_entries(
 def _write_kaldi(path: Path, entries: Sequence[Entry]) -> None:
     if any(entry.extra for entry in entries):
         raise ConfigError("Kaldi files hold no further fields; write JSONL, or leave --keep and --add out")
-    write_kaldi(path / "wav.scp", {e.utterance.key: e.utterance.source for e in entries})
-    write_kaldi(path / "text", {e.utterance.key: e.utterance.text for e in entries})
+    write_kaldi(path / "wav.scp", {e.utterance.key: e.utterance.audio for e in entries})
+    write_kaldi(path / "text", {e.utterance.key: e.utterance.transcript for e in entries})
     for name, file in zip(LISTS, ("biasing_list", "keywords"), strict=True):
         lists = {e.utterance.key: getattr(e.utterance, name) for e in entries}
         lacking = [f"{e.place}: no {name}" for e in entries if lists[e.utterance.key] is None]
@@ -59,8 +59,8 @@ def _write_kaldi(path: Path, entries: Sequence[Entry]) -> None:
 
 def _chatml(entry: Entry, tokenize: Tokenize) -> dict:
     lengths = {
-        "speech_length": count_frames(entry.header),
-        "text_length": len(tokenize(entry.utterance.text)),
+        "speech_length": count_frames(entry.measured),
+        "text_length": len(tokenize(entry.utterance.transcript)),
     }
     return format_record(replace(entry.utterance, **lengths))
 
@@ -70,9 +70,9 @@ def _funasr(entry: Entry, tokenize: Tokenize) -> dict:
     return {
         "key": utterance.key,
         "source": utterance.source,
-        "source_len": source_length(entry.header),
+        "source_len": source_length(entry.measured),
         "target": utterance.text,
-        "target_len": target_length(utterance.text),
+        "target_len": target_length(utterance.transcript),
         **{name: list(words) for name in LISTS if (words := getattr(utterance, name)) is not None},
     }
 

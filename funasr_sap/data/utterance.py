@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from funasr_sap.errors import DataError
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -24,3 +26,17 @@ class Utterance:
     keywords: tuple[str, ...] | None = None
     speech_length: int | None = None
     text_length: int | None = None
+
+    @property
+    def audio(self) -> str:
+        """The source, of an utterance that must have one; DataError where it has none."""
+        if self.source is None:
+            raise DataError(f"{self.key}: no audio; expected a path")
+        return self.source
+
+    @property
+    def transcript(self) -> str:
+        """The text, of an utterance that must have one; DataError where it has none."""
+        if self.text is None:
+            raise DataError(f"{self.key}: no transcript; expected one")
+        return self.text

@@ -1,5 +1,6 @@
 """Batches of utterances of like length, so that little of a batch is padding."""
 
+import os
 from collections.abc import Sequence
 
 from funasr_sap.data.audio_header import read_header
@@ -43,6 +44,8 @@ def make_batches(durations: Sequence[float | None], batch_size: int, batch_secon
 
 
 def _duration(source: object) -> float | None:
+    if not isinstance(source, str | os.PathLike):
+        return None
     try:
         header = read_header(source)
         return header.samples / header.rate

@@ -45,7 +45,7 @@ class FunasrModel:
         errors = {request.key: self._check(request) for request in requests}
         readable = [request for request in requests if errors[request.key] is None]
         found = {}
-        for words, group in itertools.groupby(readable, key=lambda request: list(request.hotwords)):
+        for words, group in itertools.groupby(readable, key=lambda request: list(request.hotwords or ())):
             decode = self._together if self.in_batches else self._alone
             found |= decode(list(group), self._hotword_options(words))
         failed = {key: _failure(key, error) for key, error in errors.items() if error}
@@ -70,7 +70,7 @@ class FunasrModel:
         name = HOTWORD_KEYS[self.kind]
         return {name: " ".join(words) if name == "hotword" else words}
 
-    def _together(self, requests, options) -> dict[str, dict]:
+    def _together(self, requests: list[Request], options: dict) -> dict[str, dict]:
         try:
             found = {each.get("key"): each for each in self._generate(requests, options)}
             return {request.key: _result(request.key, found[request.key]) for request in requests}
@@ -81,10 +81,10 @@ class FunasrModel:
             logging.debug("a batch of %d is decoded one by one: %s", len(requests), error)
         return self._alone(requests, options)
 
-    def _alone(self, requests, options) -> dict[str, dict]:
+    def _alone(self, requests: list[Request], options: dict) -> dict[str, dict]:
         return {request.key: self._one(request, options) for request in requests}
 
-    def _one(self, request, options) -> dict:
+    def _one(self, request: Request, options: dict) -> dict:
         try:
             found = self._generate([request], options)
         except FAILURES as error:
@@ -94,7 +94,7 @@ class FunasrModel:
             return _failure(request.key, f"{self.kind}: {type(error).__name__}: {error}")
         return _result(request.key, found[0] if found else {})  # no result: no speech was found
 
-    def _generate(self, requests, options) -> list[dict]:
+    def _generate(self, requests: list[Request], options: dict) -> list[dict]:
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as stream:
             for request in requests:
                 line = {"key": request.key, "source": str(request.audio)}

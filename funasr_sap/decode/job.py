@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,7 +20,9 @@ from funasr_sap.decode.partial import PartialResults
 from funasr_sap.decode.workers import decode_batches
 from funasr_sap.errors import ConfigError
 from funasr_sap.inputs import is_single, read_requests
+from funasr_sap.request import Request
 from funasr_sap.results import RESULTS_FOLDER, write_errors, write_results, write_transcripts
+from funasr_sap.text.hotwords import ReadList
 
 PARTIAL = "partial.jsonl"
 # Options that change how soon results come, and no result: a run may go on with others.
@@ -172,12 +175,13 @@ class DecodingJob:
         seconds = time.perf_counter() - started if started else 0.0
         return failures, sum(durations[place] or 0.0 for place in todo), seconds
 
-    def _durations(self, requests) -> list[float | None]:
+    def _durations(self, requests: list[Request]) -> list[float | None]:
         """Read lengths from a JSONL that has them, else from the headers of the audio."""
         if Path(self.scp_file).suffix == ".jsonl":
             lengths = {each.key: each.speech_length for each in read_jsonl(self.scp_file)}
-            if None not in lengths.values():
-                return [lengths[each.key] / 100 for each in requests]  # of 10 ms frames
+            known = {key: length for key, length in lengths.items() if length is not None}
+            if len(known) == len(lengths):
+                return [known[each.key] / 100 for each in requests]  # of 10 ms frames
         return read_durations([each.audio for each in requests])
 
     def _write(self, results: list[dict]) -> None:
@@ -201,7 +205,9 @@ def _file_of_list(path: str) -> Path:
     return Path(path) if find_vocabulary(path) is None else Path(path, CURRENT)
 
 
-def _share_list(requests):
+def _share_list(
+    requests: list[Request],
+) -> tuple[Sequence[str] | ReadList | str | None, list[Request]]:
     """Take a biasing list that is that of all out of the requests, so that it is handed over once."""
     shared = requests[0].hotwords
     if all(each.hotwords is shared for each in requests):

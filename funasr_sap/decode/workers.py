@@ -9,12 +9,13 @@ import dataclasses
 import logging
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.process
 import multiprocessing.resource_tracker
 import signal
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from funasr_sap.errors import ConfigError, DataError, WorkerError
@@ -28,7 +29,7 @@ END_SECONDS = 5  # for a process to leave its exit status
 
 def decode_batches(
     build: Build, devices: Sequence[str], threads: int, batches: Sequence[list[Request]]
-) -> Iterator[list[dict]]:
+) -> Generator[list[dict], None, None]:
     """Decode batches, in this process for one device, in one process a device for several.
 
     Args:
@@ -51,7 +52,8 @@ def decode_batches(
     with _started(build, devices, threads) as workers:
         todo, busy = deque(batches), list(workers)
         while todo or any(worker.batch for worker in busy):
-            for worker in multiprocessing.connection.wait(busy):
+            ready = multiprocessing.connection.wait([worker.pipe for worker in busy])
+            for worker in [each for each in busy if each.pipe in ready]:
                 results = worker.receive()
                 if todo:
                     worker.send(todo.popleft())
@@ -60,7 +62,9 @@ def decode_batches(
                 yield results
 
 
-def _decode_here(build, devices, threads, batches):
+def _decode_here(
+    build: Build, devices: Sequence[str], threads: int, batches: Sequence[list[Request]]
+) -> Iterator[list[dict]]:
     for device in devices:  # none where there is nothing to do
         recognise = _guarded(build, "while its model was loaded")(device, threads)
         yield READY
@@ -73,13 +77,9 @@ class Worker:
     """A process, and what it is at."""
 
     name: str
-    process: multiprocessing.Process
+    process: multiprocessing.process.BaseProcess
     pipe: multiprocessing.connection.Connection
     batch: list[Request] = dataclasses.field(default_factory=list)
-
-    def fileno(self) -> int:
-        """Let ``wait`` wait for it."""
-        return self.pipe.fileno()
 
     def send(self, batch: list[Request]) -> None:
         """Give it a batch."""
@@ -149,7 +149,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe, build: Build, device: str, threads: int) -> None:
+def _serve(pipe: multiprocessing.connection.Connection, build: Build, device: str, threads: int) -> None:
     """Decode batches until there are no more: what a process does."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
     with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(EOFError, ConnectionError):

@@ -176,19 +176,19 @@ class Decoder:
             each.keywords = [word for word in each.keywords if not self._is_weak(each, word)]
         self._try_again(weak, ["evidence"] * len(weak))
         faults = {each: self._fault(each) for each in utterances}
-        broken = [each for each, fault in faults.items() if fault and each.keywords]
+        broken = {each: fault for each, fault in faults.items() if fault and each.keywords}
         for each in broken:
             each.keywords = []
-        self._try_again(broken, [faults[each] for each in broken])
+        self._try_again([*broken], [*broken.values()])
         for temperature in TEMPERATURES:
             faults = {each: self._fault(each) for each in utterances}
-            broken = [each for each, fault in faults.items() if fault not in BELIEVED]
+            broken = {each: fault for each, fault in faults.items() if fault and fault not in BELIEVED}
             for each in broken:
                 each.keywords = []
-            self._try_again(broken, [faults[each] for each in broken], temperature)
+            self._try_again([*broken], [*broken.values()], temperature)
         for each in utterances:
             fault = self._fault(each)
-            if fault not in BELIEVED:
+            if fault and fault not in BELIEVED:
                 each.texts, each.cut = [each.ctc_text], False
                 each.refused.append(fault)
 

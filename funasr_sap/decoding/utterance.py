@@ -31,7 +31,7 @@ class Utterance:
         frame_ms: milliseconds an encoder frame.
 
     Attributes:
-        memory: what the language model makes of the batch; None until it has.
+        memory: what the language model makes of the batch; the decoder puts it here.
         keywords: those that are kept, in the order of the biasing list.
         doubtful: those that retrieval found and did not keep.
         first: the transcript without keywords that retrieval was given, for a model without a CTC head.
@@ -40,12 +40,13 @@ class Utterance:
         cut: the preferred transcript was cut off.
     """
 
+    memory: Memory
+
     def __init__(
         self, encoded: Encoded, row: int, biasing_list: BiasingList, ctc_head: CTCHead, frame_ms: float
     ):
         self.encoded, self.row, self.biasing_list = encoded, row, biasing_list
         self.ctc_head, self.frame_ms = ctc_head, frame_ms
-        self.memory: Memory | None = None
         self.keywords: list[Keyword] = []
         self.doubtful: list[Keyword] = []
         self.first: str | None = None
@@ -66,7 +67,7 @@ class Utterance:
     @functools.cached_property
     def log_probs(self) -> torch.Tensor:
         """The CTC head's log posteriors, (T, V), without padding."""
-        return self.encoded.log_probs[self.row, : int(self.encoded.frame_mask[self.row].sum())]
+        return self.encoded.heard_pieces[self.row, : int(self.encoded.frame_mask[self.row].sum())]
 
     @functools.cached_property
     def ctc_pieces(self) -> list[int]:
@@ -92,4 +93,4 @@ class Utterance:
 
     @functools.cached_property
     def _letters(self) -> torch.Tensor:
-        return self.encoded.letters[self.row][step_mask(self.encoded.frame_mask)[self.row]]
+        return self.encoded.heard_letters[self.row][step_mask(self.encoded.frame_mask)[self.row]]

@@ -5,7 +5,7 @@ Only places are computed here: the figures themselves are named by their path in
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from funasr_sap.metrics.table import LABELS
@@ -63,7 +63,7 @@ class Chart(NamedTuple):
 Figure = tuple[int, int, str, float, list[float] | None]  # place on the axis, system, path, rate, interval
 
 
-def bar_chart(systems: Sequence[tuple[str, dict]]) -> Chart:
+def bar_chart(systems: Sequence[tuple[str, Mapping]]) -> Chart:
     """Draw WER, U-WER and B-WER of each system side by side.
 
     Args:
@@ -109,13 +109,14 @@ def line_chart(lines: Sequence[Sequence[tuple[str, dict]]]) -> Chart:
     return Chart(marks, 0, _ticks(top), labels)
 
 
-def _rate(system: dict, rate: str) -> tuple[float, list[float] | None]:
+def _rate(system: Mapping, rate: str) -> tuple[float, list[float] | None]:
     return system[rate]["error_rate"], system.get("bootstrap", {}).get(rate)
 
 
 def _ceiling(figures: Sequence[Figure]) -> float:
     """Return a round number above all figures and their intervals."""
-    highest = max((max([rate, *(interval or [])]) for *_, rate, interval in figures), default=0) or 1
+    bounds = [bound for _, _, _, rate, interval in figures for bound in (rate, *(interval or ()))]
+    highest = max(bounds, default=0) or 1
     unit = 10 ** math.floor(math.log10(highest)) / 2
     return unit * math.ceil(highest / unit)
 

@@ -97,7 +97,7 @@ def _system(run: Run, options: Options) -> dict[str, Any]:
         groups = group_by_session(score.utt_ids, options.sessions)
         result["sessions"] = _group_rows(score, groups, "session", options)
     if options.by_size:
-        result["by_n"] = _group_rows(score, group_by_size(score.list_sizes), "n", options)
+        result["by_n"] = _group_rows(score, group_by_size(score.list_sizes.tolist()), "n", options)
     return result
 
 
@@ -124,8 +124,8 @@ def _comparison(base: Run, other: Run, options: Options) -> dict[str, Any]:
     common = set(base.score.utt_ids) & set(other.score.utt_ids)
     if not common:
         raise DataError(f"{base.hyp} and {other.hyp} cannot be compared: no utterance is in both.")
-    scores = [_restrict(run.score, common) for run in (base, other)]
-    gains = dict(zip(scores[0].utt_ids, (_errors(scores[0]) - _errors(scores[1])).tolist(), strict=True))
+    first, second = (_restrict(run.score, common) for run in (base, other))
+    gains = dict(zip(first.utt_ids, (_errors(first) - _errors(second)).tolist(), strict=True))
     ranked = sorted(gains, key=lambda utt_id: -gains[utt_id])
     helped = [utt_id for utt_id in ranked if gains[utt_id] > 0]
     hurt = [utt_id for utt_id in reversed(ranked) if gains[utt_id] < 0]
@@ -134,7 +134,7 @@ def _comparison(base: Run, other: Run, options: Options) -> dict[str, Any]:
         "samples": options.samples,
         "seed": options.seed,
         "test": "approximate randomisation",
-        "difference": compare(*scores, options.samples, options.seed),
+        "difference": compare(first, second, options.samples, options.seed),
         "helped": helped,
         "hurt": hurt,
         "unchanged": len(common) - len(helped) - len(hurt),

@@ -54,8 +54,8 @@ def group_by_size(sizes: Sequence[int], max_groups: int = MAX_SIZES) -> Groups:
         sizes: entries in the biasing list of each utterance.
         max_groups: how many groups there may be.
     """
-    sizes = np.asarray(sizes)
-    distinct, counts = np.unique(sizes, return_counts=True)
+    array = np.asarray(sizes)
+    distinct, counts = np.unique(array, return_counts=True)
     if len(distinct) > max_groups:
         middles = np.cumsum(counts) - counts / 2
         numbers = (middles * max_groups / len(sizes)).astype(int)
@@ -66,5 +66,5 @@ def group_by_size(sizes: Sequence[int], max_groups: int = MAX_SIZES) -> Groups:
         merged = distinct[numbers == number]
         first, last = merged[0], merged[-1]
         name = str(first) if first == last else f"{first}-{last}"
-        groups[name] = np.flatnonzero((sizes >= first) & (sizes <= last)).tolist()
+        groups[name] = np.flatnonzero((array >= first) & (array <= last)).tolist()
     return groups

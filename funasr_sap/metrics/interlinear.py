@@ -61,11 +61,11 @@ def _by_place(
     insertions: list[list[str]] = [[]]
     words: list[str | None] = []
     for ref_word, hyp_word in align(ref, hyp, rule):
-        if ref_word is None:
-            insertions[-1].append(hyp_word)
-        else:
+        if ref_word is not None:
             words.append(hyp_word)
             insertions.append([])
+        elif hyp_word is not None:
+            insertions[-1].append(hyp_word)
     return insertions, words
 
 

@@ -33,7 +33,7 @@ def render_page(report: Mapping[str, Any], references: Mapping[str, str], runs: 
         references: the texts as scored.
         runs: all that were evaluated; the compared one last.
     """
-    systems = [("", report)]
+    systems: list[tuple[str, Mapping]] = [("", report)]
     systems += [(f"runs.{number}.", run) for number, run in enumerate(report.get("runs", [])) if number]
     if "compare" in report:
         systems.append(("compare.", report["compare"]))

@@ -29,7 +29,7 @@ def _system(system: Mapping) -> list[str]:
     for key, what in (("missing", "without a hypothesis"), ("unknown", "without a reference")):
         if system[key]:
             title += f"; left out {len(system[key])} {what}"
-    rows = [("", "error %", "ref words", "subs", "ins", "dels")]
+    rows: list[tuple[str, ...]] = [("", "error %", "ref words", "subs", "ins", "dels")]
     for name, label in LABELS.items():
         counts = system[name]
         cells = (str(counts[key]) for key in ("ref_words", "subs", "ins", "dels"))
@@ -42,7 +42,7 @@ def _system(system: Mapping) -> list[str]:
 
 
 def _keyword_rows(system: Mapping) -> list[tuple[str, ...]]:
-    rows = [("", "precision %", "recall %", "F1 %", "tp", "fp", "fn", "tn")]
+    rows: list[tuple[str, ...]] = [("", "precision %", "recall %", "F1 %", "tp", "fp", "fn", "tn")]
     for name, label in (("hotword", "hotwords"), ("pruning", "pruning")):
         if name in system:
             rates = (rate(system[name][key]) for key in ("precision", "recall", "f1"))

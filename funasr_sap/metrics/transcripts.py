@@ -11,6 +11,7 @@ Three kinds of files, told by their first line:
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import overload
 
 from funasr_sap.data.jsonl import parse_record
 from funasr_sap.data.kaldi import Ids, check_id, iter_lines, parse_json, parse_words, read_biasing_list
@@ -34,6 +35,10 @@ class Transcripts:
         return Transcripts(texts, map_lists(self.rare_words, transform), map_lists(self.biasing, transform))
 
 
+@overload
+def map_lists(lists: Lists, transform: Callable[[str], str]) -> Lists: ...
+@overload
+def map_lists(lists: None, transform: Callable[[str], str]) -> None: ...
 def map_lists(lists: Lists | None, transform: Callable[[str], str]) -> Lists | None:
     """Transform all entries; those of which nothing is left are dropped."""
     if lists is None:
@@ -47,7 +52,9 @@ def read_transcripts(path: str) -> Transcripts:
     Raises:
         DataError: the file holds no utterance, or has bad lines or repeated ids; names them all.
     """
-    result = Transcripts({}, {}, {})
+    texts: dict[str, str] = {}
+    all_rare_words: Lists = {}
+    all_biasing: Lists = {}
     problems: list[str] = []
     ids = Ids()
     parse = None
@@ -59,16 +66,16 @@ def read_transcripts(path: str) -> Transcripts:
         except ValueError as error:
             problems.append(f"{path}:{number}: {error}")
             continue
-        result.texts[utt_id] = text
+        texts[utt_id] = text
         if rare_words is not None:
-            result.rare_words[utt_id] = rare_words
+            all_rare_words[utt_id] = rare_words
         if biasing is not None:
-            result.biasing[utt_id] = biasing
+            all_biasing[utt_id] = biasing
     if problems:
         raise DataError.from_lines(f"cannot use {path}", problems)
-    if not result.texts:
+    if not texts:
         raise DataError(f"{path} holds no utterance.")
-    return Transcripts(result.texts, result.rare_words or None, result.biasing or None)
+    return Transcripts(texts, all_rare_words or None, all_biasing or None)
 
 
 def read_lists(path: str) -> tuple[Lists, Lists | None]:
@@ -121,5 +128,7 @@ def _parse_json_line(line: str) -> ParsedLine:
     utterance = parse_record(record)
     if utterance.text is None:
         raise ValueError('expected a transcript in "text" or in the assistant\'s message')
-    lists = (None if words is None else list(words) for words in (utterance.keywords, utterance.hotwords))
-    return utterance.key, utterance.text, *lists
+    rare_words, biasing = (
+        None if words is None else list(words) for words in (utterance.keywords, utterance.hotwords)
+    )
+    return utterance.key, utterance.text, rare_words, biasing

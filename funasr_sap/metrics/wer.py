@@ -202,8 +202,8 @@ def score(
         compare_ids(utt_ids, listed, "the biasing list", lenient, allow_unknown=True)
     if rules.trusts_rare_words and rare_words is not None:
         compare_ids(utt_ids, rare_words, "the list of rare words", lenient, allow_unknown=True)
-    tables = _count(utt_ids, references, hypotheses, listed, rare_words, rules)
-    return Score(convention, utt_ids, *tables, missing=missing, unknown=unknown)
+    errors, hotwords, sizes = _count(utt_ids, references, hypotheses, listed, rare_words, rules)
+    return Score(convention, utt_ids, errors, hotwords, sizes, missing=missing, unknown=unknown)
 
 
 def _count(

@@ -175,7 +175,7 @@ class OSUMAdaptor(nn.Module):
             input_layer="linear",
         )
         # What WeNet's Transformer, which OSUM is made of, does otherwise than FunASR's.
-        self.transformer.embed[3] = nn.Identity()
+        self.transformer.get_submodule("embed").add_module("3", nn.Identity())
         for module in self.transformer.modules():
             if isinstance(module, nn.LayerNorm):
                 module.eps = self.NORM_EPS

@@ -1,20 +1,27 @@
 """A model directory for SAP² on a published backbone: its shapes, its tokenizer, and the new parts."""
 
+from __future__ import annotations
+
 import inspect
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import yaml
 from omegaconf import OmegaConf
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 
+from funasr_sap.configurations import as_dict
 from funasr_sap.data.files import atomic_write
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.directory import write_model_directory, write_tokenizer
 from funasr_sap.models.published import Published, find_published
+
+if TYPE_CHECKING:
+    from funasr_sap.models.sap2 import SAP2
 
 # What a configuration of transformers says beside the shape of its model.
 NOT_SHAPE = {"model_type", "transformers_version", "dtype", "architectures", "_name_or_path", "use_cache"}
@@ -81,7 +88,9 @@ def _describe_funasr(path: Path) -> dict:
 
     config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
     encoder = tables.encoder_classes[config["audio_encoder"]]
-    adaptor = tables.adaptor_classes[config["audio_adaptor"]]
+    adaptor = vars(tables)["adaptor_classes"][
+        config["audio_adaptor"]
+    ]  # FunASR makes this table as it registers
     adaptor_keys = {*inspect.signature(adaptor).parameters, "use_low_frame_rate"}
     if adaptor is Transformer:
         adaptor_keys |= set(KEYWORDS_READ["funasr.models.llm_asr.adaptor.Transformer"])
@@ -160,7 +169,7 @@ def change_config(config: Mapping, changes: Mapping) -> dict:
     for part in BACKBONE_PARTS:
         if changes.get(part, config.get(part)) != config.get(part):
             changed[f"{part}_conf"] = _training_options(config, part)
-    return OmegaConf.to_container(OmegaConf.merge(changed, changes))
+    return as_dict(OmegaConf.merge(changed, changes), resolve=False)
 
 
 def _training_options(config: Mapping, part: str) -> dict:
@@ -219,7 +228,7 @@ def adapter_sections(published: Published) -> dict:
     config = json.loads((published.path / "adapter_config.json").read_text(encoding="utf-8"))
     layers = {}
     for name, _ in published.tensors():
-        ours = published.rename(name)
+        ours = published.rename(name) or name
         layers.setdefault(ours.partition(".")[0], set()).add(ours.split(".lora_")[0].rpartition(".")[2])
     common = {key: config[key] for key in ("r", "lora_alpha", "lora_dropout", "use_rslora") if key in config}
     return {part: {**common, "target_modules": sorted(names)} for part, names in layers.items()}
@@ -233,7 +242,7 @@ def import_backbone(
     parts: Mapping[str, str] | None = None,
     adapters: str | None = None,
     tokenizer: str | None = None,
-):
+) -> SAP2:
     """Make a model directory that stands on published weights, which stay where they are.
 
     Args:
@@ -260,13 +269,13 @@ def import_backbone(
     if not found:
         raise ConfigError(f"no tokenizer in {', '.join(map(str, folders)) or 'the weights'}; give its folder")
     published = find_published(adapters, hub) if adapters else None
-    if adapters:
+    if published is not None:
         config = adapt_config(config, published)
     write_tokenizer(output_dir, AutoTokenizer.from_pretrained(found[0]))
     write_model_directory(output_dir, config)
     model = build_model(output_dir)
-    if adapters:
-        tensors = {published.rename(name): value for name, value in published.tensors()}
+    if published is not None:
+        tensors = {published.rename(name) or name: value for name, value in published.tensors()}
         load_adapters(model, tensors, ignore=False)
     own = {name: value for name, value in model.state_dict().items() if name not in model.from_backbone}
     with atomic_write(Path(output_dir) / "model.pt", "wb") as stream:

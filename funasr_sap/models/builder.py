@@ -4,10 +4,14 @@ import dataclasses
 import difflib
 import inspect
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import AUTO_MODEL_KEYS, GENERATE_KEYS, TRAIN_KEYS
+
+Built = TypeVar("Built")
+Component = TypeVar("Component")
 
 # Keys that classes of FunASR's read from their ``**kwargs``.
 KEYWORDS_READ = {
@@ -17,7 +21,7 @@ KEYWORDS_READ = {
 }
 
 
-def check_keys(where: str, given: Mapping, known, others=frozenset()) -> None:
+def check_keys(where: str, given: Mapping, known: Iterable[str], others: Iterable[str] = ()) -> None:
     """Raise on keys that nobody reads.
 
     Args:
@@ -46,7 +50,7 @@ def check_model_keys(model_class: type, given: Mapping) -> None:
     check_keys("model configuration", given, known, AUTO_MODEL_KEYS | GENERATE_KEYS | TRAIN_KEYS)
 
 
-def build(where: str, component: Callable, conf: Mapping | None, **arguments):
+def build(where: str, component: Callable[..., Built], conf: Mapping | None, **arguments) -> Built:
     """Call a class with its configuration, after checking the keys against its named parameters.
 
     Args:
@@ -62,21 +66,20 @@ def build(where: str, component: Callable, conf: Mapping | None, **arguments):
         known += component.known_keys()
     known += KEYWORDS_READ.get(f"{component.__module__}.{component.__qualname__}", ())
     check_keys(where, conf, known)
-    if dataclasses.is_dataclass(component):
-        _check_numbers(where, component, conf)
+    _check_numbers(where, component, conf)
     return component(**{**arguments, **conf})
 
 
-def _check_numbers(where: str, component: type, conf: Mapping) -> None:
-    """Raise on texts and switches in the place of numbers."""
-    for field in dataclasses.fields(component):
+def _check_numbers(where: str, component: Callable, conf: Mapping) -> None:
+    """Raise on texts and switches in the place of a dataclass's numbers."""
+    for field in dataclasses.fields(component) if dataclasses.is_dataclass(component) else ():
         value = conf.get(field.name, 0)
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
         if field.type in (int, float) and not is_number:
             raise ConfigError(f"{where}.{field.name}: expected a number, got {value!r:.80}")
 
 
-def lookup(kind: str, table: Mapping, name: str):
+def lookup(kind: str, table: Mapping[str, Component], name: str) -> Component:
     """Find a class in one of FunASR's tables.
 
     Raises:

@@ -8,24 +8,32 @@ Symbols:
 Masks are bool, True = valid.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context.keyword import Keyword
 from funasr_sap.context.prompts import IGNORE, PromptBatch, PromptTemplate
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.adapting import adapt, truncate
 from funasr_sap.models.encoded import Encoded, select
+from funasr_sap.models.evidence import EvidenceEmbedding
 from funasr_sap.models.generation import ROWS, can_read_drafts, read_drafts, write_answers
 from funasr_sap.models.language_model import Answer, Capabilities, Draft, Prompt
 from funasr_sap.models.new_tokens import NewTokens
+from funasr_sap.models.pooling import SpeechDrivenPooling
+
+if TYPE_CHECKING:
+    from funasr_sap.models.llm import LLM
 
 # Nobody speaks more pieces: 13 characters of Chinese may be 40 pieces of a byte-level tokenizer.
 PIECES_PER_SECOND = 20
@@ -44,7 +52,7 @@ class AudioMemory:
     audio: torch.Tensor
     mask: torch.Tensor
 
-    def select(self, rows: Sequence[int]) -> "AudioMemory":
+    def select(self, rows: Sequence[int]) -> AudioMemory:
         """Take some utterances of the batch, some perhaps several times."""
         return select(self, rows)
 
@@ -79,12 +87,12 @@ class CausalLM:
         training: follow autocast; else embed the audio in the precision of the weights.
     """
 
-    llm: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    llm: LLM
+    tokenizer: PreTrainedTokenizerFast
     prompts: PromptTemplate
     adaptor: nn.Module
-    pooling: nn.Module
-    evidence: nn.Module
+    pooling: SpeechDrivenPooling
+    evidence: EvidenceEmbedding
     new_tokens: NewTokens | None
     low_frame_rate: bool
     blank: int
@@ -250,7 +258,7 @@ class CausalLM:
         return self.prompts.batch(ids, answers, device=memory.audio.device)
 
     @property
-    def _table(self) -> nn.Module:
+    def _table(self) -> nn.Embedding:
         return self.llm.get_input_embeddings()
 
     def _template(self, prompt: Prompt) -> PromptTemplate:

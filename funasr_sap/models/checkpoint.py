@@ -1,20 +1,25 @@
 """What a model saves of itself: published names, and nothing that its backbone gives."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.loading import KeyReport, state_of, tie_weights
 from funasr_sap.models.published import read_checkpoint
 
+if TYPE_CHECKING:
+    from funasr_sap.models.sap2 import SAP2
+
 SAFETENSORS = "model.safetensors"
 WRAPPED = ".base_layer."  # peft's infix for the weights that an adapter sits on
 
 
-def saved_names(model: nn.Module) -> dict[str, str]:
+def saved_names(model: SAP2) -> dict[str, str]:
     """Tell what a checkpoint holds: by its name there, the name in the model.
 
     Left out are parameters that came with the backbone and do not train: they are in its own files.
@@ -28,22 +33,22 @@ def saved_names(model: nn.Module) -> dict[str, str]:
     return names
 
 
-def saved_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def saved_state(model: SAP2, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Keep of a whole state what a checkpoint holds, under its names there."""
     return {plain: state[name] for plain, name in saved_names(model).items()}
 
 
-def whole_state(model: nn.Module, saved: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def whole_state(model: SAP2, saved: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Give the names of a checkpoint those in the model; unknown ones stay as they are."""
     names = {name.replace(WRAPPED, "."): name for name in state_of(model)}
     return {names.get(name, name): value for name, value in saved.items()}
 
 
-def load_safetensors(model: nn.Module, missing: Path) -> None:
+def load_safetensors(model: SAP2, missing: Path) -> None:
     """Load the weights of a directory that has ``model.safetensors``, as ``export --format hf`` writes it.
 
     Args:
-        model: a ``SAP2``.
+        model: the model.
         missing: the directory, or the ``model.pt`` that it lacks.
 
     Raises:
@@ -56,7 +61,7 @@ def load_safetensors(model: nn.Module, missing: Path) -> None:
     load_fitting(model, read_checkpoint(folder / SAFETENSORS))
 
 
-def load_fitting(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+def load_fitting(model: SAP2, state: Mapping[str, torch.Tensor]) -> None:
     """Load what fits, as FunASR does, and let the model refuse the rest.
 
     Raises:
@@ -72,7 +77,7 @@ def load_fitting(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     model.on_pretrained_model_loaded(frozenset(fitting))
 
 
-def report_of(model: nn.Module, loaded: frozenset[str], file: str | None) -> KeyReport:
+def report_of(model: SAP2, loaded: frozenset[str], file: str | None) -> KeyReport:
     """Compare a checkpoint with what the model needs.
 
     Adapters that a checkpoint knows nothing of are fresh ones, and change nothing before they train.

@@ -1,9 +1,13 @@
 """From configuration to parts: their classes, their weights, and what of them trains."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import logging
+from typing import TYPE_CHECKING, Any
 
+import torch
 from accelerate import init_empty_weights
 from funasr.models.ctc.ctc import CTC
 from funasr.register import tables
@@ -19,6 +23,10 @@ from funasr_sap.models.parts import PartOptions, prepare, split_options
 from funasr_sap.models.pooling import SpeechDrivenPooling
 from funasr_sap.models.published import Published, find_published
 from funasr_sap.models.span_head import SpanHead
+
+if TYPE_CHECKING:
+    from funasr_sap.models.llm import LLM
+    from funasr_sap.models.sap2 import SAP2
 
 # In the order in which they are built: random weights depend on it.
 PARTS = ("audio_encoder", "ctc", "llm", "audio_adaptor", "context_pooling", "span_head")
@@ -37,7 +45,12 @@ class Blueprint:
 
     Attributes:
         options: by part, what of it trains and how; see ``PartOptions``.
+        encoder_dim: E, once the encoder is built.
+        llm_dim: D, once the LLM is built.
     """
+
+    encoder_dim: int
+    llm_dim: int
 
     def __init__(self, names: dict, sections: dict, input_size: int | None, vocab_size: int):
         self.names, self.input_size = names, input_size
@@ -47,13 +60,12 @@ class Blueprint:
             self.options[part], self.confs[part] = split_options(f"{part}_conf", sections.get(f"{part}_conf"))
         self.low_frame_rate = bool(self.confs["audio_adaptor"].pop("use_low_frame_rate", False))
         self.vocab_size = self.confs["llm"].pop("vocab_size", vocab_size)
-        self.encoder_dim = self.llm_dim = None
 
     def build(self, part: str) -> nn.Module | None:
         """Build a part with random weights; encoder and LLM before those that need their widths."""
         return getattr(self, f"_build_{part}")(self.confs[part])
 
-    def _build_audio_encoder(self, conf):
+    def _build_audio_encoder(self, conf: dict[str, Any]) -> nn.Module:
         component = lookup("audio_encoder", tables.encoder_classes, self.names["audio_encoder"])
         encoder = build("audio_encoder_conf", component, conf, input_size=self.input_size)
         self.encoder_dim = encoder.output_size()
@@ -65,18 +77,19 @@ class Blueprint:
             raise ConfigError(f"{part}: expected {name}, or null for none, got {self.names[part]!r}")
         return self.names[part] is not None
 
-    def _build_ctc(self, conf):
+    def _build_ctc(self, conf: dict[str, Any]) -> CTC | None:
         if not self._has("ctc", "CTC"):
             return None
         return build("ctc_conf", CTC, conf, odim=self.vocab_size, encoder_output_size=self.encoder_dim)
 
-    def _build_llm(self, conf):
+    def _build_llm(self, conf: dict[str, Any]) -> LLM:
         llm = build_llm(self.names["llm"], self.vocab_size, **conf)
         self.llm_dim = llm.config.hidden_size
         return llm
 
-    def _build_audio_adaptor(self, conf):
-        component = lookup("audio_adaptor", tables.adaptor_classes, self.names["audio_adaptor"])
+    def _build_audio_adaptor(self, conf: dict[str, Any]) -> nn.Module:
+        adaptors = vars(tables)["adaptor_classes"]  # FunASR makes this table as it registers the first
+        component = lookup("audio_adaptor", adaptors, self.names["audio_adaptor"])
         if self.names["ctc"] is None and getattr(component, "reads_ctc", False):
             raise ConfigError(f"audio_adaptor: {self.names['audio_adaptor']} reads the CTC head; ctc is null")
         dims = {"encoder_dim": self.encoder_dim, "llm_dim": self.llm_dim}
@@ -85,7 +98,7 @@ class Blueprint:
                 raise ConfigError(f"audio_adaptor_conf.{name}: got {conf[name]}, but this model has {dim}")
         return build("audio_adaptor_conf", component, conf, **dims)
 
-    def _build_context_pooling(self, conf):
+    def _build_context_pooling(self, conf: dict[str, Any]) -> SpeechDrivenPooling:
         if conf.get("dim", self.llm_dim) != self.llm_dim:
             raise ConfigError(
                 f"context_pooling_conf.dim (compressor_hidden_size): got {conf['dim']}, expected the LLM's "
@@ -93,7 +106,7 @@ class Blueprint:
             )
         return build("context_pooling_conf", SpeechDrivenPooling, conf, dim=self.llm_dim)
 
-    def _build_span_head(self, conf):
+    def _build_span_head(self, conf: dict[str, Any]) -> SpanHead | None:
         if not self._has("span_head", "SpanHead"):
             return None
         if self.names["ctc"] is None:
@@ -135,7 +148,7 @@ def find_sources(blueprint: Blueprint, backbone: str | None, hub: str) -> list[S
 
 
 def assemble(
-    model: nn.Module, blueprint: Blueprint, sources: list[Source], ignore_init_mismatch: bool
+    model: SAP2, blueprint: Blueprint, sources: list[Source], ignore_init_mismatch: bool
 ) -> frozenset[str]:
     """Build the parts into a model, load their published weights, add adapters and freeze.
 
@@ -173,7 +186,9 @@ def assemble(
     return frozenset(loaded)
 
 
-def _load(model, blueprint, source: Source, ignore: bool):
+def _load(
+    model: SAP2, blueprint: Blueprint, source: Source, ignore: bool
+) -> tuple[set[str], dict[str, torch.Tensor]]:
     dtypes = {part: blueprint.options[part].dtype for part in source.parts}
     report, loaded, adapters = load_published(model, source.published, source.parts, dtypes)
     report.settle(f"backbone {source.published.path}", ignore)

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context.biasing_list import encode_keyword, encode_text
 from funasr_sap.context.hearing import Hearing
@@ -28,7 +28,7 @@ class CTCHead:
         hearing: which symbols it has learned; None where that is not known, as while it learns.
     """
 
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: PreTrainedTokenizerFast
     blank: int = BLANK
     hearing: Hearing | None = None
 
@@ -43,7 +43,7 @@ class CTCHead:
 
     def read(self, symbols: Sequence[int]) -> str:
         """Write symbols as a text."""
-        return self.tokenizer.decode(list(symbols), skip_special_tokens=True).strip()
+        return str(self.tokenizer.decode(list(symbols), skip_special_tokens=True)).strip()
 
     def score(self, log_probs: torch.Tensor, texts: Sequence[str]) -> list[float]:
         """Score texts by their best CTC paths through (T, V), in nats; minus infinity where none fits."""

@@ -7,10 +7,14 @@ tokenizer/           the tokenizer, in transformers' format
 am.mvn               mean and variance of the features, in Kaldi's format
 """
 
+from __future__ import annotations
+
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -18,6 +22,12 @@ from funasr_sap.data.files import atomic_write, copy_file, copy_folder
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.seed_keys import translate
 from funasr_sap.registration import EMBEDDED
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from funasr_sap.audio.frontend import Frontend
+    from funasr_sap.models.sap2 import SAP2
 
 FILES = {
     "init_param": "model.pt",
@@ -84,7 +94,9 @@ def find_weights(model: str | Path) -> Path:
     raise ConfigError(f"no weights in {folder}; expected {' or '.join(WEIGHTS.values())}")
 
 
-def write_model_directory(path: Path, config: dict, source: Path | None = None) -> None:
+def write_model_directory(
+    path: str | os.PathLike, config: dict, source: str | os.PathLike | None = None
+) -> None:
     """Write everything but the weights.
 
     Args:
@@ -112,7 +124,7 @@ def write_model_directory(path: Path, config: dict, source: Path | None = None) 
         stream.write("\n")
 
 
-def write_tokenizer(path: Path, tokenizer) -> None:
+def write_tokenizer(path: str | os.PathLike, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write the tokenizer of a model directory."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -146,7 +158,7 @@ def stands_on_backbone(config: Mapping) -> bool:
     return bool(config.get("backbone") or any(paths))
 
 
-def read_model_config(path: Path) -> dict:
+def read_model_config(path: str | os.PathLike) -> dict:
     """Read the ``config.yaml`` of a model directory.
 
     Raises:
@@ -158,7 +170,7 @@ def read_model_config(path: Path) -> dict:
     return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
-def read_untrained_parts(path: Path) -> list[str]:
+def read_untrained_parts(path: str | os.PathLike) -> list[str]:
     """Tell which parts of a model directory have learned nothing; older ones tell by a loss weight."""
     config = read_model_config(path)
     if config.get("untrained_parts") is not None:
@@ -171,7 +183,7 @@ def untrained_by_weight(llm_weight: float) -> list[str]:
     return [] if llm_weight else ["llm"]
 
 
-def build_frontend(path: Path):
+def build_frontend(path: str | os.PathLike) -> Frontend:
     """Build the FunASR frontend of a model directory, with its statistics."""
     from funasr.register import tables
 
@@ -182,7 +194,7 @@ def build_frontend(path: Path):
     return tables.frontend_classes[config["frontend"]](**conf)
 
 
-def build_model(path: Path, checkpoint: str = "model.pt", **changes):
+def build_model(path: str | os.PathLike, checkpoint: str = "model.pt", **changes) -> SAP2:
     """Build the ``SAP2`` of a model directory, without FunASR's AutoModel.
 
     Args:

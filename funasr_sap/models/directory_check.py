@@ -107,8 +107,7 @@ def _read_layout(kind: str, path: Path) -> Mapping:
     except ValueError as error:
         raise ConfigError(f"{kind}: {file} is not JSON: {' '.join(str(error).split())}; {AGAIN}") from None
     files = layout.get("file_path_metas", {}) if isinstance(layout, dict) else None
-    weights = files.get(WEIGHTS, "") if isinstance(files, dict) else None
-    if not isinstance(weights, str):
+    if not isinstance(files, dict) or not isinstance(files.get(WEIGHTS, ""), str):
         raise ConfigError(f"{kind}: {file}: expected file_path_metas, a mapping that names the model's files")
     return files
 
@@ -136,8 +135,9 @@ def _check_files(kind: str, path: Path, files: Mapping, own_weights: bool) -> No
 
 def _section(config: Mapping, files: Mapping, path: Path, name: str) -> dict:
     """Complete a section of the configuration by the files that the layout puts there, as FunASR does."""
-    own = files.get(name) if isinstance(files.get(name), dict) else {}
-    return {**(config.get(name) or {}), **{key: str(path / file) for key, file in own.items()}}
+    own = files.get(name)
+    paths = {key: str(path / file) for key, file in own.items()} if isinstance(own, dict) else {}
+    return {**(config.get(name) or {}), **paths}
 
 
 def _check_tokenizer(where: str, path: Path, config: Mapping, files: Mapping) -> None:

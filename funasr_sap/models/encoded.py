@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
+from funasr_sap.errors import ConfigError
+
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
@@ -28,6 +30,20 @@ class Encoded:
     feature_lengths: torch.Tensor
     log_probs: torch.Tensor | None = None
     letters: torch.Tensor | None = None
+
+    @property
+    def heard_pieces(self) -> torch.Tensor:
+        """``log_probs``, of a model that must have a CTC head; ConfigError where it has none."""
+        if self.log_probs is None:
+            raise ConfigError("this model has no CTC head (ctc: null)")
+        return self.log_probs
+
+    @property
+    def heard_letters(self) -> torch.Tensor:
+        """``letters``, of a model that must have a span head; ConfigError where it has none."""
+        if self.letters is None:
+            raise ConfigError("this model has no span head (span_head: null)")
+        return self.letters
 
     def select(self, rows: Sequence[int]) -> "Encoded":
         """Take some utterances of the batch, some perhaps several times."""

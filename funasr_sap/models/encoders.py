@@ -5,15 +5,25 @@ Symbols:
     T   encoder frames          E   encoder width
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from funasr.register import tables
 from torch import nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, WhisperConfig
 from transformers.models.whisper import modeling_whisper
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.adapting import mask_of
 from funasr_sap.models.whisper_mel import DYNAMIC_RANGE, FLOOR, LOOKAHEAD
+
+if TYPE_CHECKING:
+    from transformers.models.qwen2_audio import modeling_qwen2_audio
+
+    # Of both, the layers have the same names.
+    WhisperLike = modeling_whisper.WhisperEncoder | modeling_qwen2_audio.Qwen2AudioEncoder
 
 
 def transformers_fields(model_type: str) -> list[str]:
@@ -23,9 +33,8 @@ def transformers_fields(model_type: str) -> list[str]:
 
 def subsampling(encoder: nn.Module) -> int:
     """Tell how many feature frames make an encoder frame; FunASR's convolutional encoders say it, too."""
-    if hasattr(encoder, "subsampling"):
-        return encoder.subsampling
-    return getattr(getattr(encoder, "embed", None), "subsampling_rate", 1)
+    embed = getattr(encoder, "embed", None)
+    return getattr(encoder, "subsampling", getattr(embed, "subsampling_rate", 1))
 
 
 @tables.register("encoder_classes", "WhisperEncoder")
@@ -43,6 +52,7 @@ class WhisperEncoder(nn.Module):
         **conf: fields of the architecture's configuration in transformers.
     """
 
+    model: WhisperLike
     model_type = "whisper"
     pool = 1  # frames averaged into one
 
@@ -55,7 +65,7 @@ class WhisperEncoder(nn.Module):
         super().__init__()
         if input_size:
             conf = {"num_mel_bins": input_size, **conf}
-        self.model = self.build(AutoConfig.for_model(self.model_type, **conf))
+        self.model = self.build(conf)
         self.pad, self.mask_padding = pad, mask_padding
 
     @classmethod
@@ -64,9 +74,9 @@ class WhisperEncoder(nn.Module):
         return transformers_fields(cls.model_type)
 
     @staticmethod
-    def build(config) -> nn.Module:
+    def build(conf: dict) -> WhisperLike:
         """Build the model of transformers: of Whisper the encoder alone."""
-        return modeling_whisper.WhisperEncoder(config)
+        return modeling_whisper.WhisperEncoder(WhisperConfig(**conf))
 
     def output_size(self) -> int:
         """Tell E."""
@@ -93,7 +103,7 @@ class WhisperEncoder(nn.Module):
             lengths = ((lengths - self.pool) // self.pool + 1).clamp(min=0)
         return self.model.layer_norm(frames)[:, : int(lengths.max())], lengths
 
-    def _extend(self, speech, lengths):
+    def _extend(self, speech: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put after the speech of each utterance what the log-mel features of silence are, or zeros."""
         size = 2 * self.model.config.max_source_positions
         real = mask_of(lengths if self.pad else lengths - LOOKAHEAD, speech.shape[1])[..., None]
@@ -106,7 +116,7 @@ class WhisperEncoder(nn.Module):
         lengths = (lengths - LOOKAHEAD).clamp(1, size)
         return torch.where(real, speech, silence)[:, : size if self.pad else int(lengths.max())], lengths
 
-    def _convolve(self, speech, lengths):
+    def _convolve(self, speech: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Halve the frame rate, and add positions."""
         model = self.model
         frames = nn.functional.gelu(model.conv1(speech.transpose(1, 2).to(model.conv1.weight.dtype)))
@@ -117,7 +127,7 @@ class WhisperEncoder(nn.Module):
         return nn.functional.dropout(frames, p=model.dropout, training=self.training), (lengths - 1) // 2 + 1
 
     @staticmethod
-    def _attention_mask(frames, lengths):
+    def _attention_mask(frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Write the mask of padding as what is added to attention: (B, 1, T, T)."""
         real = mask_of(lengths, frames.shape[1])[:, None, None, :]
         added = torch.zeros(real.shape, dtype=frames.dtype, device=frames.device)
@@ -135,9 +145,9 @@ class Qwen2AudioEncoder(WhisperEncoder):
         super().__init__(input_size, pad, mask_padding, **conf)
 
     @staticmethod
-    def build(config) -> nn.Module:
+    def build(conf: dict) -> WhisperLike:
         """Build the model of transformers."""
-        return AutoModel.from_config(config)
+        return AutoModel.from_config(AutoConfig.for_model("qwen2_audio_encoder", **conf))
 
 
 @tables.register("encoder_classes", "FunAsrNanoEncoder")

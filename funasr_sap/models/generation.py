@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 import torch
-from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, PreTrainedModel
+from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicLayer
 
 if TYPE_CHECKING:
     from funasr_sap.models.causal_lm import CausalLM
+    from funasr_sap.models.llm import LLM
 
 ROWS = 16  # prompts that the LLM reads at a time: longer batches take more memory, and no less time
 COUNT_SLOTS = {"gpt_neo", "mpt"}  # architectures that measure distances in the cache, refused tokens included
@@ -29,7 +30,7 @@ AHEAD = 6  # tokens of a draft that are read at a time once one was wrong: more 
 
 @torch.no_grad()
 def write_answers(
-    llm: PreTrainedModel,
+    llm: LLM,
     embeddings: torch.Tensor,
     mask: torch.Tensor,
     limits: list[int],
@@ -80,7 +81,7 @@ class _Drawing(LogitsProcessor):
         return scores / self.temperature - torch.stack(noise).log().to(scores)
 
 
-def can_read_drafts(llm) -> bool:
+def can_read_drafts(llm: LLM) -> bool:
     """Tell whether an LLM can pass over what it has read; sliding windows and recurrent states cannot."""
     if llm._is_stateful or llm.config.model_type in COUNT_SLOTS:
         return False
@@ -119,9 +120,15 @@ def read_drafts(
     return [answers[row][:limit] for row, limit in enumerate(limits)]
 
 
-def _read_drafts(model: CausalLM, embeddings, mask, drafts, limits) -> list[list[int]]:
+def _read_drafts(
+    model: CausalLM,
+    embeddings: torch.Tensor,
+    mask: torch.Tensor,
+    drafts: list[list[int]],
+    limits: list[int],
+) -> list[list[int]]:
     """Read prompts with their drafts, (B, S, D) embeddings and (B, S) mask; then go on as they should."""
-    reader, end = _Reader(model.llm), model.prompts.end_id
+    reader, end = _Reader(model.llm, mask[:, :0]), model.prompts.end_id
     written = reader.read(embeddings, mask, 1 + max(map(len, drafts)))
     answers, guesses = [[] for _ in drafts], drafts
     unfinished = list(range(len(drafts)))  # the utterance of each row that the reader still has
@@ -148,16 +155,17 @@ def _read_drafts(model: CausalLM, embeddings, mask, drafts, limits) -> list[list
 class _Reader:
     """An LLM, and what it has read: tokens that turned out wrong stay in its cache, masked.
 
-    Attributes:
-        mask: (B, tokens read) bool.
+    Args:
+        llm: the LLM.
+        mask: (B, 0) bool; as an attribute, (B, tokens read).
     """
 
-    def __init__(self, llm):
-        self.llm, self.cache, self.mask = llm, DynamicCache(config=llm.config), None
+    def __init__(self, llm: LLM, mask: torch.Tensor):
+        self.llm, self.cache, self.mask = llm, DynamicCache(config=llm.config), mask
 
     def read(self, embeddings: torch.Tensor, mask: torch.Tensor, number: int) -> list[list[int]]:
         """Read on: (B, S, D) embeddings, (B, S) mask; returns what comes behind each of the last tokens."""
-        self.mask = mask.clone() if self.mask is None else torch.cat([self.mask, mask], 1)
+        self.mask = torch.cat([self.mask, mask], 1)
         logits = self.llm(
             inputs_embeds=embeddings,
             attention_mask=self.mask,
@@ -199,7 +207,7 @@ def _go_on(draft: list[int], answer: list[int]) -> list[int]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _most_alike(draft, answer):
+def _most_alike(draft: np.ndarray, answer: np.ndarray) -> int:
     """Find the part from a draft's beginning that is the fewest edits from an answer, the longest of them."""
     edits = np.arange(len(draft) + 1)
     for number in range(len(answer)):

@@ -1,15 +1,31 @@
 """The language model: any causal one of transformers, from its configuration."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from funasr_sap.errors import ConfigError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-def build_llm(
-    model_type: str, vocab_size: int, attn_implementation: str | None = None, **conf
-) -> PreTrainedModel:
+    class LLM(PreTrainedModel):
+        """A model of transformers that writes text: it has no class for them."""
+
+        def get_input_embeddings(self) -> nn.Embedding:
+            """Return the table of token embeddings."""
+            ...
+
+        def generate(self, **options: Any) -> torch.Tensor:
+            """Write on: (B, S) token ids."""
+            ...
+
+
+def build_llm(model_type: str, vocab_size: int, attn_implementation: str | None = None, **conf) -> LLM:
     """Build a causal LLM with random weights.
 
     Args:
@@ -45,7 +61,7 @@ class OutputLayer(nn.Linear):
     """
 
     @classmethod
-    def from_linear(cls, layer: nn.Linear) -> "OutputLayer":
+    def from_linear(cls, layer: nn.Linear) -> OutputLayer:
         """Take the place of a layer, with its own parameters."""
         output = cls(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
         output.weight, output.bias = layer.weight, layer.bias

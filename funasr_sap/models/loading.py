@@ -93,7 +93,9 @@ def load_published(
             shapes = f"{tuple(value.shape)}, expected {tuple(expected[name].shape)}"
             report.misshapen.append(f"{name} {shapes}")
         else:
-            dtype = DTYPES.get(dtypes.get(name.partition(".")[0])) if value.is_floating_point() else None
+            dtype = (
+                DTYPES.get(dtypes.get(name.partition(".")[0]) or "") if value.is_floating_point() else None
+            )
             assign(model, name, value.view(expected[name].shape).to(dtype or value.dtype))
             loaded.add(name)
     loaded |= tie_weights(model)
@@ -111,8 +113,8 @@ def assign(model: nn.Module, name: str, value: torch.Tensor) -> None:
     """Put a tensor where a parameter or a buffer is, which may be on another device."""
     owner, _, leaf = name.rpartition(".")
     module = model.get_submodule(owner)
-    if leaf in module._parameters:
-        old = module._parameters[leaf]
+    old = module._parameters.get(leaf)
+    if old is not None:
         module._parameters[leaf] = nn.Parameter(value, requires_grad=old.requires_grad)
     else:
         module._buffers[leaf] = value
@@ -129,7 +131,7 @@ def tie_weights(model: nn.Module) -> set[str]:
     return tied
 
 
-def fill_missing(model: nn.Module, names: Iterable[str], build: Callable[[str], nn.Module]) -> None:
+def fill_missing(model: nn.Module, names: Iterable[str], build: Callable[[str], nn.Module | None]) -> None:
     """Give parameters that nothing was loaded into the values of a part that is built anew.
 
     Args:
@@ -141,5 +143,6 @@ def fill_missing(model: nn.Module, names: Iterable[str], build: Callable[[str], 
     for name in names:
         part, _, rest = name.partition(".")
         if part not in fresh:
-            fresh[part] = state_of(build(part))
+            built = build(part)
+            fresh[part] = {} if built is None else state_of(built)
         assign(model, name, fresh[part][rest].clone())

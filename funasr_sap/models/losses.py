@@ -35,7 +35,7 @@ def ctc_loss(
         weights: (B,) how much each utterance counts; None = all alike.
     """
     targets = [head.spell(text) for text in texts]
-    return _mean(_ctc_losses(encoded.log_probs, encoded.frame_mask, targets, head.blank), weights)
+    return _mean(_ctc_losses(encoded.heard_pieces, encoded.frame_mask, targets, head.blank), weights)
 
 
 def letter_loss(encoded: Encoded, texts: list[str], weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -47,7 +47,7 @@ def letter_loss(encoded: Encoded, texts: list[str], weights: torch.Tensor | None
         weights: (B,) how much each utterance counts; None = all alike.
     """
     targets = [spell(text) for text in texts]
-    return _mean(_ctc_losses(encoded.letters, step_mask(encoded.frame_mask), targets, BLANK), weights)
+    return _mean(_ctc_losses(encoded.heard_letters, step_mask(encoded.frame_mask), targets, BLANK), weights)
 
 
 def _ctc_losses(
@@ -134,7 +134,8 @@ def span_loss(
         weights: (B,) how much each utterance counts; None = all alike.
     """
     if evidence is None:  # every parameter gets a gradient all the same, as several processes expect
-        return 0 * sum(parameter.sum() for parameter in model.span_head.parameters())
+        own = () if model.span_head is None else model.span_head.parameters()
+        return 0 * sum((parameter.sum() for parameter in own), torch.zeros(()))
     index, found = evidence.index.tolist(), evidence.pieces > 0
     truth = torch.zeros_like(evidence.span)
     for row, texts in enumerate(spoken):

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context.prompt_table import tags
 
@@ -15,6 +16,8 @@ class NewTokens(nn.Module):
         ids: their ids in the tokenizer.
         llm_dim: width of the rows.
     """
+
+    ids: torch.Tensor
 
     def __init__(self, ids: list[int], llm_dim: int):
         super().__init__()
@@ -35,7 +38,7 @@ class NewTokens(nn.Module):
         return torch.where(is_new[..., None], rows, known)
 
 
-def add_tags(tokenizer, style: str) -> list[int]:
+def add_tags(tokenizer: PreTrainedTokenizerFast, style: str) -> list[int]:
     """Give a tokenizer the tags around audio and context that it lacks.
 
     Returns:
@@ -43,6 +46,8 @@ def add_tags(tokenizer, style: str) -> list[int]:
     """
     known = tokenizer.get_vocab()
     missing = [token for token in tags(style) if token not in known]
-    if missing:
-        tokenizer.add_tokens(missing, special_tokens=True)
-    return tokenizer.convert_tokens_to_ids(missing) if missing else []
+    if not missing:
+        return []
+    tokenizer.add_tokens(missing, special_tokens=True)
+    known = tokenizer.get_vocab()
+    return [known[token] for token in missing]

@@ -4,12 +4,15 @@ A part's section (``audio_encoder_conf``, ``llm_conf``, ...) holds these options
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import peft
 import torch
 from funasr.models.transformer.utils.repeat import MultiSequential
 from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.builder import build
@@ -118,7 +121,7 @@ def linear_layers(module: nn.Module) -> list[str]:
 
 def _checkpoint_gradients(where: str, module: nn.Module) -> None:
     """Let the layers of a part be computed twice: transformers knows how, all others are wrapped."""
-    models = [each for each in module.modules() if hasattr(each, "gradient_checkpointing_enable")]
+    models = [each for each in module.modules() if isinstance(each, PreTrainedModel)]
     if models:
         name = "activation_checkpointing_enable"  # its name from transformers 6 on
         enable = getattr(models[0], name, models[0].gradient_checkpointing_enable)
@@ -134,13 +137,13 @@ def _checkpoint_gradients(where: str, module: nn.Module) -> None:
 class _Recomputed:
     """A layer's ``forward`` that keeps no activations."""
 
-    def __init__(self, forward):
+    def __init__(self, forward: Callable[..., Any]):
         self.forward = forward
 
     def __call__(self, *args, **kwargs):
         if not torch.is_grad_enabled():
             return self.forward(*args, **kwargs)
-        return torch.utils.checkpoint.checkpoint(self.forward, *args, use_reentrant=False, **kwargs)
+        return checkpoint(self.forward, *args, use_reentrant=False, **kwargs)
 
 
 def parameter_table(model: nn.Module) -> str:

@@ -9,6 +9,7 @@ and values. Masks are bool, True = valid.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -123,13 +124,17 @@ class SpeechDrivenPooling(nn.Module):
             chunk = slice(start, start + FRAMES_PER_CHUNK)
             arguments = (audio[:, chunk], audio_mask[:, chunk], key, context_mask)
             if torch.is_grad_enabled() and audio.shape[1] > FRAMES_PER_CHUNK:
-                total = total + checkpoint(self._attention_sum, *arguments, use_reentrant=False)
+                # Untyped in torch: what it returns is what the function does.
+                part: Any = checkpoint(self._attention_sum, *arguments, use_reentrant=False)
+                total = total + part
             else:
                 total = total + self._attention_sum(*arguments)
         frames = audio_mask.sum(1).clamp(min=1)
         return total / frames[:, None, None]
 
-    def _attention_sum(self, audio, audio_mask, key, context_mask):
+    def _attention_sum(
+        self, audio: torch.Tensor, audio_mask: torch.Tensor, key: torch.Tensor, context_mask: torch.Tensor
+    ) -> torch.Tensor:
         """Sum A over the real frames of one chunk: (B, H, Tc) fp32."""
         query = torch.where(audio_mask[..., None], audio, 0)
         query, key = self._heads(query), self._heads(key)

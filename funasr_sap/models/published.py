@@ -134,7 +134,7 @@ class Published:
         return table[prefix] + rest
 
 
-def read_checkpoint(file: Path) -> dict[str, torch.Tensor]:
+def read_checkpoint(file: str | os.PathLike) -> dict[str, torch.Tensor]:
     """Read a ``.pt`` without its wrapping, whose tensors stay on disk until they are used; or safetensors.
 
     Raises:

@@ -6,13 +6,18 @@ Symbols:
 Masks are bool, True = valid.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
+from funasr.models.ctc.ctc import CTC
 from funasr.register import tables
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.context.biasing_list import LONG, BiasingList
 from funasr_sap.context.calibration import Calibration
@@ -37,15 +42,21 @@ from funasr_sap.models.checkpoint import report_of, saved_names, saved_state, wh
 from funasr_sap.models.ctc_head import BLANK, CTCHead
 from funasr_sap.models.directory import untrained_by_weight
 from funasr_sap.models.encoded import Encoded
+from funasr_sap.models.evidence import EvidenceEmbedding
 from funasr_sap.models.guards import Guards
 from funasr_sap.models.language_model import LanguageModel
 from funasr_sap.models.letters import spell_pieces, word_scores
 from funasr_sap.models.new_tokens import NewTokens, add_tags
 from funasr_sap.models.objective import Objective
 from funasr_sap.models.parts import parameter_table
+from funasr_sap.models.pooling import SpeechDrivenPooling
 from funasr_sap.models.repair import Repair
 from funasr_sap.models.rescoring import Rescoring
 from funasr_sap.models.seed_keys import SEED_KEYS, translate
+from funasr_sap.models.span_head import SpanHead
+
+if TYPE_CHECKING:
+    from funasr_sap.models.llm import LLM
 
 
 @tables.register("model_classes", "SAP2")
@@ -93,9 +104,20 @@ class SAP2(nn.Module):
         ConfigError: for unknown names and keys, and for published weights that do not fit.
     """
 
+    audio_encoder: nn.Module
+    ctc: CTC | None
+    llm: LLM
+    audio_adaptor: nn.Module
+    context_pooling: SpeechDrivenPooling
+    span_head: SpanHead | None
+    evidence: EvidenceEmbedding
+    word_start: torch.Tensor
+    spelling: torch.Tensor
+    init_param: str | None
+
     def __init__(
         self,
-        tokenizer=None,
+        tokenizer: PreTrainedTokenizerFast,
         input_size: int = 560,
         vocab_size: int = -1,
         audio_encoder: str = "SenseVoiceEncoderSmall",
@@ -129,7 +151,7 @@ class SAP2(nn.Module):
         **kwargs,
     ):
         super().__init__()
-        self._hearing = None
+        self._hearing: Hearing | None = None
         check_model_keys(type(self), {key: kwargs[key] for key in kwargs.keys() - SEED_KEYS.keys()})
         self.tokenizer = tokenizer
         self.max_seconds = max_seconds
@@ -156,7 +178,7 @@ class SAP2(nn.Module):
         own = [part for part in construction.PARTS if getattr(self, part) is not None]
         self.frozen = [part for part in own if blueprint.options[part].is_frozen]
         self.low_frame_rate = blueprint.low_frame_rate
-        tokens = self.tokenizer.convert_ids_to_tokens(range(blueprint.vocab_size))
+        tokens = self.tokenizer.convert_ids_to_tokens(list(range(blueprint.vocab_size)))
         word_start = [str(token).startswith(("Ġ", "▁")) for token in tokens]
         self.register_buffer("word_start", torch.tensor(word_start), persistent=False)
         if self.span_head is not None:
@@ -196,8 +218,15 @@ class SAP2(nn.Module):
     def hearing(self) -> Hearing:
         """What the CTC head has learned to hear; found when it is first needed."""
         if self._hearing is None:
-            self._hearing = Hearing.of_head(self.tokenizer, self.ctc.ctc_lo.weight, BLANK)
+            self._hearing = Hearing.of_head(self.tokenizer, self._ctc_output.weight, BLANK)
         return self._hearing
+
+    @property
+    def _ctc_output(self) -> nn.Linear:
+        layer = None if self.ctc is None else self.ctc.ctc_lo
+        if layer is None:
+            raise ConfigError("this model has no CTC head (ctc: null)")
+        return layer
 
     def train(self, mode: bool = True):
         """Switch to training; frozen parts stay in evaluation mode."""
@@ -277,7 +306,7 @@ class SAP2(nn.Module):
         log_probs = None
         if self.ctc is not None:
             with torch.autocast(frames.device.type, enabled=False):  # evidence is a sum of small differences
-                scores = self.ctc.ctc_lo(frames.to(self.ctc.ctc_lo.weight.dtype))
+                scores = self._ctc_output(frames.to(self._ctc_output.weight.dtype))
                 log_probs = scores.float().log_softmax(-1)
         letters = None
         if self.span_head is not None:
@@ -310,25 +339,27 @@ class SAP2(nn.Module):
         """
         if not any(map(len, lists)):
             return None
-        options = {"pool": pool, "reward": self.calibration.reward if reward is None else reward}
+        reward = self.calibration.reward if reward is None else reward
         if self.ctc is None:
-            return weigh_by_sound(transcripts, lists, **options)
+            return weigh_by_sound(transcripts or (), lists, pool=pool, reward=reward)
         if not self.training:  # while it learns, what it has learned says nothing
             lists = [each.heard_by(self.hearing) for each in lists]
         if not any(each.num_heard for each in lists):
             return None
-        log_probs, blank = encoded.log_probs.detach(), self.ctc_head.blank
-        evidence = weigh_lists(log_probs, encoded.frame_mask, lists, self.word_start, blank=blank, **options)
+        log_probs, blank = encoded.heard_pieces.detach(), self.ctc_head.blank
+        evidence = weigh_lists(
+            log_probs, encoded.frame_mask, lists, self.word_start, pool=pool, reward=reward, blank=blank
+        )
         if self.span_head is None:
             return evidence
         if judged is not None:
-            evidence = evidence.best(judged, options["reward"])
+            evidence = evidence.best(judged, reward)
         with exact_unless(self.training, encoded.frames.device):
-            span = self.span_head(encoded, self.ctc.ctc_lo.weight, self.spelling, evidence, blank)
+            span = self.span_head(encoded, self._ctc_output.weight, self.spelling, evidence, blank)
         evidence = dataclasses.replace(evidence, span=span)
         if evidence.short.any():
             mask = torch.arange(evidence.ids.shape[2], device=span.device) < evidence.pieces[..., None]
-            whole = word_scores(encoded.letters, encoded.frame_mask, self.spelling, evidence.ids, mask)
+            whole = word_scores(encoded.heard_letters, encoded.frame_mask, self.spelling, evidence.ids, mask)
             whole = torch.where(evidence.short & mask.any(2), whole, 0.0)
             evidence = dataclasses.replace(evidence, whole=whole)
         return evidence

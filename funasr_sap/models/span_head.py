@@ -11,6 +11,7 @@ Masks are bool, True = valid.
 import torch
 from torch import nn
 
+from funasr_sap.context.alignment import Alignment
 from funasr_sap.context.retrieval import Evidence
 from funasr_sap.models.encoded import Encoded
 from funasr_sap.models.letters import NUM_SCALARS, LetterHead, letter_scalars
@@ -75,11 +76,11 @@ class SpanHead(nn.Module):
         # Pieces side by side, S in all: most places would be padding.
         frames = encoded.frames.detach()[row.expand_as(mask)[mask], evidence.found.places[mask]].to(dtype)
         frame, piece = self.frame(frames), self.piece(table.detach().to(dtype)[ids[mask]])
-        scalars = _piece_scalars(encoded.log_probs, row, evidence.found, ids, blank)[mask].to(dtype)
+        scalars = _piece_scalars(encoded.heard_pieces, row, evidence.found, ids, blank)[mask].to(dtype)
         met = nn.functional.gelu(frame + piece + self.scalars(scalars))
         first = (place == 0).expand_as(mask)[mask]
         x = self._see_neighbours(torch.cat([met, frame * piece], -1), first)
-        spelt = letter_scalars(encoded.letters, encoded.frame_mask, spelling, ids, mask)
+        spelt = letter_scalars(encoded.heard_letters, encoded.frame_mask, spelling, ids, mask)
         read = [_pool(x, mask), _keyword_scalars(evidence).to(dtype), spelt.to(dtype)]
         x = self.hidden(torch.cat(read, -1))
         return self.output(nn.functional.gelu(x)).squeeze(-1).float()
@@ -105,7 +106,9 @@ def _pool(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return torch.cat([mean, most.masked_fill(~mask.any(2), 0)], -1)  # 0: no keyword here
 
 
-def _piece_scalars(log_probs, row, found, ids, blank) -> torch.Tensor:
+def _piece_scalars(
+    log_probs: torch.Tensor, row: torch.Tensor, found: Alignment, ids: torch.Tensor, blank: int
+) -> torch.Tensor:
     """Say of each piece how likely it is in its frame, and the blank, and how long it lasts: (B, P, L, 3)."""
     heard = log_probs[row, found.places, ids] - log_probs.amax(-1)[row, found.places]
     silent = log_probs[row, found.places, blank].exp()

@@ -1,7 +1,11 @@
 """A model that needs no backbone: adapters merged, added tokens in the LLM's table, weights in one file."""
 
+from __future__ import annotations
+
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import yaml
@@ -23,11 +27,19 @@ from funasr_sap.models.directory import (
 from funasr_sap.models.published import read_checkpoint
 from funasr_sap.train.record import read_record
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from funasr_sap.models.new_tokens import NewTokens
+    from funasr_sap.models.sap2 import SAP2
+
 # Options of a part that lead to other files, or to adapters that are merged.
 LEADS_ELSEWHERE = ("lora_conf", "init_param_path", "freeze", "gradient_checkpointing")
 
 
-def read_standalone(model_dir: Path, checkpoint: str = "model.pt") -> tuple[dict, dict, object]:
+def read_standalone(
+    model_dir: str | os.PathLike, checkpoint: str = "model.pt"
+) -> tuple[dict, dict, PreTrainedTokenizerFast | None]:
     """Read all weights of a model directory, those of its backbone included.
 
     Args:
@@ -47,7 +59,7 @@ def read_standalone(model_dir: Path, checkpoint: str = "model.pt") -> tuple[dict
 
 
 @torch.no_grad()
-def standalone_state(model) -> dict[str, torch.Tensor]:
+def standalone_state(model: SAP2) -> dict[str, torch.Tensor]:
     """Merge the adapters and the added tokens of a model into its weights, in place, and list these."""
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
@@ -55,18 +67,18 @@ def standalone_state(model) -> dict[str, torch.Tensor]:
                 child.merge(safe_merge=True)
                 setattr(module, name, child.get_base_layer())
     if model.new_tokens is not None:
-        _move_new_tokens(model)
+        _move_new_tokens(model, model.new_tokens)
     model.from_backbone = frozenset()
     return {name: value.contiguous() for name, value in model.state_dict().items()}
 
 
-def _move_new_tokens(model) -> None:
-    ids = model.new_tokens.ids
+def _move_new_tokens(model: SAP2, added: NewTokens) -> None:
+    ids = added.ids
     rows = model.llm.get_input_embeddings().num_embeddings
     if int(ids.max()) >= rows:
         model.llm.resize_token_embeddings(int(ids.max()) + 1, mean_resizing=False)
     table = model.llm.get_input_embeddings().weight
-    table[ids] = model.new_tokens.weight.to(table.dtype)
+    table[ids] = added.weight.to(table.dtype)
     model.new_tokens, model.added_ids = None, []
 
 
@@ -79,7 +91,14 @@ def standalone_config(config: dict) -> dict:
     return alone
 
 
-def write_standalone(output_dir, state: dict, config: dict, source, tokenizer=None, format="funasr") -> None:
+def write_standalone(
+    output_dir: str | os.PathLike,
+    state: dict,
+    config: dict,
+    source: str | os.PathLike,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+    format: str = "funasr",
+) -> None:
     """Write a model directory with all its weights, and its card.
 
     Args:

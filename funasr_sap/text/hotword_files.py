@@ -13,7 +13,7 @@ from funasr_sap.text.hotwords import (
     LIST_FIELDS,
     SEPARATORS,
     WORD_FIELDS,
-    Hotwords,
+    ReadList,
     Remarks,
     as_hotwords,
     drop_weights,
@@ -52,7 +52,7 @@ _COMMA_WEIGHT = re.compile(r"(.*\S)\s*[,，;；|]\s*[-+]?\d+(?:\.\d+)?\s*")
 _BY_ID = re.compile(r"\S+[ \t]+(?:\S.*\$.*\S|\[.*\])\s*|\{.*\}\s*")
 
 
-def parse_content(text: str, suffix: str, remarks: Remarks) -> Hotwords | dict | list:
+def parse_content(text: str, suffix: str, remarks: Remarks) -> ReadList | dict | list:
     """Read the content of a file of hotwords.
 
     Args:

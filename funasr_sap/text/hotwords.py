@@ -9,6 +9,7 @@ import logging
 import numbers
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -45,6 +46,11 @@ logger = logging.getLogger(__name__)
 
 class ReadList:
     """A biasing list that was read. Read again, it stays what it is, and the same object."""
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[str]: ...
+        def __len__(self) -> int: ...
 
 
 class Hotwords(list, ReadList):
@@ -111,7 +117,7 @@ def split_items(text: str) -> Iterator[tuple[str, bool]]:
         yield double or single or bare, not bare and bool(double or single)
 
 
-def split_hotword(text: str, remarks: Remarks) -> Hotwords:
+def split_hotword(text: str, remarks: Remarks) -> ReadList:
     """Read a string under the name ``hotword``, of FunASR's older models: spaces part its words.
 
     Where there are commas, they do. A number behind every word is its weight.
@@ -168,8 +174,9 @@ def parse_value(value, remarks: Remarks) -> ReadList | dict | list:
     words = list(value)
     if {str}.issuperset(map(type, words)):  # one set instead of a look at each of 200,000 words
         return as_hotwords(drop_weights(words, remarks), remarks)
-    bare = [word if isinstance(word, str) else _without_weight(word) for word in words]
-    if None not in bare:
+    names = (word if isinstance(word, str) else _without_weight(word) for word in words)
+    bare = [name for name in names if name is not None]
+    if len(bare) == len(words):
         remarks.note("weight", [word for word, given in zip(bare, words, strict=True) if word is not given])
         return as_hotwords(drop_weights(bare, remarks), remarks)
     is_list = [isinstance(word, list | tuple | ReadList) for word in words]
@@ -181,7 +188,7 @@ def parse_value(value, remarks: Remarks) -> ReadList | dict | list:
     return as_hotwords(drop_weights(words, remarks), remarks)  # of a type of its own, as NumPy's
 
 
-def parse_text(text: str, remarks: Remarks) -> Hotwords | dict | list:
+def parse_text(text: str, remarks: Remarks) -> ReadList | dict | list:
     """Read a string of keywords, or a list or mapping written as JSON or as Hydra does."""
     found = structure(text)
     if found is not None:
@@ -269,7 +276,7 @@ def _ends_in_number(word: str) -> bool:
     return word.rstrip(" \t)")[-1:].isdigit()
 
 
-def _parse_mapping(value: Mapping, remarks: Remarks) -> Hotwords | dict | list:
+def _parse_mapping(value: Mapping, remarks: Remarks) -> ReadList | dict | list:
     names = [name for name in value if isinstance(name, str) and name.casefold() in LIST_FIELDS]
     others = [each for name, each in value.items() if name not in names]  # as "version": 1
     if len(names) == 1 and _is_list_of_all(value[names[0]]) and not any(map(_is_list_of_all, others)):

@@ -4,15 +4,24 @@ import logging
 import math
 import tempfile
 import zipfile
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from funasr.train_utils import trainer_ds
+from torch import nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from funasr_sap.errors import ConfigError, DataError
 from funasr_sap.train import rng, sharding
 from funasr_sap.train.checkpoints import BEST, LATEST, Checkpoints, checkpoint_name
 from funasr_sap.train.distributed import Process, Replicas, gather, total
 from funasr_sap.train.trend import LossTrend
+
+if TYPE_CHECKING:
+    from funasr_sap.train.loader import Loader
 
 SHOWN = 20  # names of utterances in a message
 MAX_EXPONENT = 700.0  # FunASR logs e to the power of the mean loss, which has no value much above this
@@ -61,7 +70,14 @@ class BaseTrainer(trainer_ds.Trainer):
         self.validated: list[torch.Tensor] = []  # weight, and weight times loss and accuracy, of each batch
         self.unread: list[str] = []  # what a validation could not read
 
-    def fit(self, model, optim, scheduler, loader, scaler=None) -> None:
+    def fit(
+        self,
+        model: nn.Module,
+        optim: Optimizer,
+        scheduler: LRScheduler,
+        loader: "Loader",
+        scaler: GradScaler | None = None,
+    ) -> None:
         """Train from ``start_epoch`` on; each epoch is validated and saved.
 
         Args:
@@ -95,7 +111,7 @@ class BaseTrainer(trainer_ds.Trainer):
         if self.rank == 0:
             self.trend.report(self.max_epoch, self.start_epoch)
 
-    def warp_model(self, model, **kwargs):
+    def warp_model(self, model: nn.Module, **kwargs) -> nn.Module:
         """Put the model on its device, as one of several replicas or shards where there are such."""
         if self.use_deepspeed:
             model.register_forward_hook(sharding.touch_all)
@@ -109,11 +125,19 @@ class BaseTrainer(trainer_ds.Trainer):
         # Not every batch has keywords, and what only they train gets no gradient then.
         return Replicas(model, self.update_is_due, device_ids=places, find_unused_parameters=True)
 
+    def validate(self, model: nn.Module, loader: Iterable, epoch: int) -> dict[str, float]:
+        """Judge the model at the end of an epoch; see the subclass."""
+        raise NotImplementedError
+
+    def is_done(self, results: Mapping[str, float] | None = None) -> bool:
+        """Tell whether the training may stop before its last epoch; see the subclass."""
+        raise NotImplementedError
+
     def update_is_due(self) -> bool:
         """Tell whether the batch under way is the last of a group, or of the epoch."""
         return self.step_in_epoch % self.accum_grad == 0 or self.step_in_epoch == self.steps_in_epoch
 
-    def forward_step(self, model, batch, loss_dict):
+    def forward_step(self, model: nn.Module, batch: dict, loss_dict: dict) -> None:
         """Compute the loss of a batch into ``loss_dict``, with the weight it counts by."""
         batch = dict(batch)
         loss_dict["bad"] = batch.pop("bad", [])
@@ -127,7 +151,7 @@ class BaseTrainer(trainer_ds.Trainer):
         if not model.training:
             self._note_validated(loss_dict)
 
-    def backward_step(self, model, scaler, loss_dict):
+    def backward_step(self, model: nn.Module, scaler: GradScaler | None, loss_dict: dict) -> None:
         """Compute gradients, after all processes have agreed on the weight of the batch, and that it is good.
 
         Raises:
@@ -153,7 +177,14 @@ class BaseTrainer(trainer_ds.Trainer):
         means = [torch.tensor(each / (whole or 1.0)) for each in sums]
         loss_dict |= {"loss": means[0], "stats": dict(zip(stats, means[1:], strict=True))}
 
-    def update_step(self, model, optim, scheduler, scaler, loss_dict=None):
+    def update_step(
+        self,
+        model: nn.Module,
+        optim: Optimizer,
+        scheduler: LRScheduler,
+        scaler: GradScaler | None,
+        loss_dict: dict | None = None,
+    ) -> None:
         """Update the weights at the end of each group of batches."""
         if self.use_deepspeed:
             super().update_step(model, optim, scheduler, scaler, loss_dict)
@@ -171,11 +202,13 @@ class BaseTrainer(trainer_ds.Trainer):
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
         before = scheduler.last_epoch
-        super().update_step(model, optim, scheduler, scaler, loss_dict | {"batch_idx": self.accum_grad - 1})
+        super().update_step(
+            model, optim, scheduler, scaler, (loss_dict or {}) | {"batch_idx": self.accum_grad - 1}
+        )
         if scaler and scheduler.last_epoch == before:  # passed over by FunASR, which leaves the scale then
             scaler.update()
 
-    def log(self, loss_dict=None, tag="train", **kwargs):
+    def log(self, loss_dict: dict, tag: str = "train", **kwargs) -> None:
         """Log a step as FunASR does, with an epoch's means that a resumed training goes on with.
 
         An epoch's last step is always logged: an epoch shorter than ``log_interval`` would leave no line.
@@ -194,7 +227,7 @@ class BaseTrainer(trainer_ds.Trainer):
         setattr(self, f"{tag}_loss_avg", mean)
         self.log_interval = interval
 
-    def validate_epoch(self, model=None, dataloader_val=None, epoch=None, **kwargs):
+    def validate_epoch(self, model: nn.Module, dataloader_val: Iterable, epoch: int, **kwargs) -> None:
         """Compute the losses of a validation set, each batch by its weight; FunASR counts all alike."""
         self.validated, self.unread = [], []
         super().validate_epoch(model=model, dataloader_val=dataloader_val, epoch=epoch, **kwargs)
@@ -210,15 +243,16 @@ class BaseTrainer(trainer_ds.Trainer):
 
     def save_checkpoint(
         self,
-        epoch,
-        step=None,
-        model=None,
-        optim=None,
-        scheduler=None,
-        scaler=None,
-        step_in_epoch=None,
+        epoch: int,
+        step: int | None = None,
+        *,
+        model: nn.Module,
+        optim: Optimizer,
+        scheduler: LRScheduler,
+        scaler: GradScaler | None = None,
+        step_in_epoch: int | None = None,
         **kwargs,
-    ):
+    ) -> None:
         """Save what the training needs to go on, and what is best; see ``Checkpoints``.
 
         Raises:
@@ -250,7 +284,13 @@ class BaseTrainer(trainer_ds.Trainer):
         if failed:
             raise error or OSError(failed[0])
 
-    def resume_checkpoint(self, model=None, optim=None, scheduler=None, scaler=None):
+    def resume_checkpoint(
+        self,
+        model: nn.Module,
+        optim: Optimizer,
+        scheduler: LRScheduler,
+        scaler: GradScaler | None = None,
+    ) -> None:
         """Go on from the newest checkpoint, if there is one.
 
         Raises:
@@ -279,7 +319,7 @@ class BaseTrainer(trainer_ds.Trainer):
         self.means = {"loss": self.train_loss_avg, "acc": self.train_acc_avg}
         self.bad_in_epoch, self.skipped = state.get("bad_in_epoch", 0), state.get("skipped", 0)
 
-    def close(self, writer=None):
+    def close(self, writer: object = None) -> None:
         """End the training."""
         if self.writer is not None:
             self.writer.close()
@@ -340,7 +380,7 @@ class BaseTrainer(trainer_ds.Trainer):
             )
         logging.warning("%s; passed over, %d of at most %d", what, self.skipped, self.skip_nan)
 
-    def _saved_weights(self, model) -> dict[str, torch.Tensor]:
+    def _saved_weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
         excluded = tuple(self.effective_save_name_excludes or ())
         state = sharding.whole(model).state_dict()
         return {name: value for name, value in state.items() if not name.startswith(excluded or ("\0",))}

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from funasr.download.download_model_from_hub import download_model
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from funasr_sap.configurations import FOLDER, find_configuration
+from funasr_sap.configurations import FOLDER, as_dict, find_configuration
 from funasr_sap.errors import ConfigError
 from funasr_sap.model_names import find_model
 from funasr_sap.models.builder import check_keys
@@ -29,14 +29,14 @@ TRAIN_CONF_KEYS = frozenset(
 )
 
 
-def resolve(config: DictConfig) -> dict:
+def resolve(given: DictConfig) -> dict:
     """Complete a configuration: the model's own, and the paths of its directory.
 
     Raises:
         ConfigError: where a required key is missing, a file is not there, or nobody knows the model; no hub
             is asked for it then.
     """
-    config = OmegaConf.to_container(config, resolve=True)
+    config = as_dict(given)
     for key in ("model", "train_data_set_list", "valid_data_set_list", "output_dir"):
         if not config.get(key):
             raise ConfigError(f"training needs ++{key}=...")

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,7 +65,7 @@ def joined(process: Process, use_deepspeed: bool = False, backend: str | None = 
         return
     backend = backend or ("nccl" if process.device.startswith("cuda") else "gloo")
     if use_deepspeed:
-        import deepspeed
+        import deepspeed  # pyright: ignore[reportMissingImports]  # whoever asks for it installs it
 
         deepspeed.init_distributed(dist_backend=backend)
     else:
@@ -111,7 +111,7 @@ class Replicas(DistributedDataParallel):
         **options: of DistributedDataParallel.
     """
 
-    def __init__(self, model: torch.nn.Module, is_due, **options):
+    def __init__(self, model: torch.nn.Module, is_due: Callable[[], bool], **options):
         super().__init__(model, **options)
         self.is_due = is_due
 

@@ -92,7 +92,7 @@ def check_lines(path: str, dataset_conf: DictConfig | dict) -> None:
     too_long, blank = [], []
     for number, line in iter_lines(path, problems):
         try:
-            record = parse_json(line)
+            record = _check_record(parse_json(line))
             too_long.append(is_too_long(record, limits))
             if is_blank(record["target"]):
                 blank.append(str(record.get("key", f"line {number}")))
@@ -115,13 +115,18 @@ def check_lines(path: str, dataset_conf: DictConfig | dict) -> None:
         )
 
 
-def is_too_long(record: object, limits: dict[str, int]) -> bool:
-    """Tell whether FunASR leaves a line out for its length; ValueError where it is no line of its kind."""
+def _check_record(record: object) -> dict:
+    """Return the object of a line of FunASR's; ValueError where it is none."""
     if not isinstance(record, dict) or not all(isinstance(record.get(k), str) for k in ("source", "target")):
         raise ValueError(
             f"expected an object with source and target, got {json.dumps(record, ensure_ascii=False):.60}; "
             "funasr-sap convert --from jsonl --to funasr makes them from ChatML"
         )
+    return record
+
+
+def is_too_long(record: dict, limits: dict[str, int]) -> bool:
+    """Tell whether FunASR leaves a line out for its length."""
     source, target = record.get("source_len", 1), record.get("target_len", 0)
     return (
         source > limits["max_source_length"]

@@ -102,6 +102,7 @@ class Loader(tables.dataloader_classes["DataloaderMapStyle"]):
             DataLoader(
                 dataset, batch_sampler=batches, collate_fn=dataset.collator, generator=generator, **options
             ),
+            batches,
             label,
         )
 
@@ -126,9 +127,9 @@ class Loader(tables.dataloader_classes["DataloaderMapStyle"]):
 class ProgressLoader:
     """A dataloader that shows its progress, or none where it has no label."""
 
-    def __init__(self, loader: DataLoader, label: str | None):
+    def __init__(self, loader: DataLoader, batches: Batches, label: str | None):
         self.loader, self.label = loader, label
-        self.batch_sampler, self.dataset = loader.batch_sampler, loader.dataset
+        self.batch_sampler, self.dataset = batches, loader.dataset
 
     def __len__(self):
         return len(self.loader)

@@ -246,8 +246,7 @@ class _StageReader:
             values = {"loss": pairs.get("loss_avg_slice", math.nan)}
             if "acc" in stats:
                 values["acc"] = pairs.get("acc_avg_slice", math.nan)
-            self._begin_validation(step, epoch)
-            self._validation.merge(rank, _known(values))
+            self._begin_validation(step, epoch).merge(rank, _known(values))
             return
         batches, slices = totals.get("step_in_slice", 0), totals.get("data_slice", 1)
         left = int((slices - pairs.get("data_slice", 0)) * batches - pairs["step_in_slice"])
@@ -282,12 +281,13 @@ class _StageReader:
         elif self._validation and current:
             self._validation.values |= _known({"loss": float(current.group(1))})
 
-    def _begin_validation(self, step: int, epoch: int) -> None:
+    def _begin_validation(self, step: int, epoch: int) -> Validation:
         """Make the validation at a step the one under way."""
         found = [validation for validation in self.stage.validations if validation.step == step]
-        self._validation = found[0] if found else Validation(step, epoch)
+        self._validation = current = found[0] if found else Validation(step, epoch)
         if not found:
-            self.stage.validations.append(self._validation)
+            self.stage.validations.append(current)
+        return current
 
 
 def _values(pairs: dict[str, float], stats: dict[str, float], rest: str) -> dict[str, float]:

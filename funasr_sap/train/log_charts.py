@@ -1,11 +1,11 @@
 """The curves of training logs: which values go into which chart, along the steps of all stages."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from funasr_sap.train.log import Stage
-from funasr_sap.train.log_summary import smooth
+from funasr_sap.train.log_summary import Series, smooth
 
 MOST_POINTS = 3000  # of a curve; a screen has no more columns
 PRUNING = {"pruning_precision": "precision", "pruning_recall": "recall", "pruning_f1": "F1"}
@@ -76,9 +76,11 @@ def thin_out(points: Points, limit: int = MOST_POINTS) -> Points:
     kept = []
     for start in range(0, len(points), size):
         stretch = points[start : start + size]
-        known = [point for point in stretch if point[1] is not None]
+        known = [(step, value) for step, value in stretch if value is not None]
         gaps = [point for point in stretch if point[1] is None]
-        ends = {min(known, key=lambda p: p[1]), max(known, key=lambda p: p[1])} if known else set()
+        ends: set[tuple[int, float | None]] = set()
+        if known:
+            ends = {min(known, key=lambda p: p[1]), max(known, key=lambda p: p[1])}
         kept += sorted([*ends, *gaps], key=lambda p: (p[0], p[1] is None))
     return kept
 
@@ -118,7 +120,7 @@ def _error_rates(stages: Sequence[Stage], scores: Mapping[str, Mapping[str, floa
         # FunASR's models report them as fractions.
         training = [(step, rate and 100 * rate) for step, rate in _train(stages, name, smooth)]
         curves.append(Curve(f"{label}, training", training))
-        ends = [
+        ends: Points = [
             (end, scores[stage][name])
             for stage, _, end in stage_bounds(stages)
             if scores.get(stage, {}).get(name) is not None
@@ -139,7 +141,7 @@ def _memory(stages: Sequence[Stage]) -> Chart:
     return Chart("GPU memory", "GB", curves if used else [])
 
 
-def _train(stages: Sequence[Stage], name: str, change=list) -> Points:
+def _train(stages: Sequence[Stage], name: str, change: Callable[[Series], Series] = list) -> Points:
     """Return a value of the training lines along all stages."""
     points: Points = []
     for stage, (_, start, _) in zip(stages, stage_bounds(stages), strict=True):

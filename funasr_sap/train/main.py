@@ -30,7 +30,7 @@ Options, which are Hydra's:
   --hydra-help        more of Hydra's options
 """
 
-INDENT = {"initial_indent": " " * 22, "subsequent_indent": " " * 22}
+INDENT = " " * 22
 
 
 @hydra.main(config_name=None, version_base=None)
@@ -52,8 +52,9 @@ def train_from_shell(argv: list[str] | None = None) -> None:
     """Compose the configuration that the arguments tell, and train."""
     arguments = sys.argv[1:] if argv is None else argv
     if {"-h", "--help"}.intersection(arguments):
-        names = textwrap.fill(", ".join(list_configurations()), 100, **INDENT)
-        sys.stdout.write(__doc__ + OPTIONS.format(names=names))
+        names = ", ".join(list_configurations())
+        names = textwrap.fill(names, 100, initial_indent=INDENT, subsequent_indent=INDENT)
+        sys.stdout.write((__doc__ or "") + OPTIONS.format(names=names))
         return
     sys.argv[1:] = _with_config_path(arguments)
     main_hydra()

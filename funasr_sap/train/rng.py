@@ -18,10 +18,12 @@ def seed_all(seed: int, rank: int = 0) -> None:
 
 def get_states(device: str) -> dict:
     """Read the states, as types that ``torch.load(weights_only=True)`` takes."""
-    name, keys, *rest = np.random.get_state()
+    numpy = np.random.get_state(legacy=False)
+    keys, place = numpy["state"]["key"], numpy["state"]["pos"]
+    rest = place, numpy["has_gauss"], numpy["gauss"]
     states = {
         "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
+        "numpy": (numpy["bit_generator"], torch.from_numpy(keys.astype(np.int64)), *rest),
         "torch": torch.get_rng_state(),
     }
     if device.startswith("cuda"):

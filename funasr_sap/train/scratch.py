@@ -6,6 +6,7 @@ python -m funasr_sap.train.scratch --config sap2_tiny --train train.jsonl --outp
 import argparse
 import random
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,12 +16,13 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from funasr_sap.audio import load_audio
+from funasr_sap.audio.frontend import Frontend
 from funasr_sap.configurations import find_configuration
 from funasr_sap.context.prompt_table import load_prompts, special_tokens
 from funasr_sap.data.files import atomic_write
 from funasr_sap.data.jsonl import read_jsonl
 from funasr_sap.models.directory import write_model_directory
-from funasr_sap.tool import run
+from funasr_sap.tool import run, split_help
 
 BLANK_TOKEN = "<|blank|>"  # id 0: the CTC blank, and the padding of the LLM
 PROMPT_REPEATS = 2000  # how often the prompts stand in the tokenizer's training text
@@ -54,7 +56,7 @@ def train_tokenizer(texts: list[str], vocab_size: int, output_dir: Path) -> PreT
     return fast
 
 
-def compute_cmvn(sources: list[str], frontend, path: Path) -> None:
+def compute_cmvn(sources: list[str], frontend: Frontend, path: Path) -> None:
     """Measure mean and deviation of the features and write them as Kaldi's ``am.mvn``.
 
     Args:
@@ -62,7 +64,8 @@ def compute_cmvn(sources: list[str], frontend, path: Path) -> None:
         frontend: FunASR's frontend, without statistics of its own.
         path: the file to write.
     """
-    total, squares, frames = 0.0, 0.0, 0
+    total = squares = torch.zeros((), dtype=torch.float64)
+    frames = 0
     for source in tqdm(sources, desc="feature statistics", disable=None):
         waveform = load_audio(source, frontend.fs)
         features = frontend(waveform[None], [len(waveform)])[0][0].double()
@@ -96,17 +99,17 @@ def prepare(config: dict, train: Path, output_dir: Path, cmvn_utterances: int = 
 
     utterances = read_jsonl(train)
     output_dir.mkdir(parents=True, exist_ok=True)
-    train_tokenizer([each.text for each in utterances], config["vocab_size"], output_dir / "tokenizer")
+    train_tokenizer([each.transcript for each in utterances], config["vocab_size"], output_dir / "tokenizer")
     frontend = tables.frontend_classes[config["frontend"]](**config["frontend_conf"])
     sample = random.Random(seed).sample(utterances, min(cmvn_utterances, len(utterances)))
     torch.manual_seed(seed)
-    compute_cmvn([each.source for each in sample], frontend, output_dir / "am.mvn")
+    compute_cmvn([each.audio for each in sample], frontend, output_dir / "am.mvn")
     write_model_directory(output_dir, config | {"untrained_parts": ["ctc", "llm", "span_head"]})
 
 
-def main(argv=None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=split_help(__doc__)[0])
     parser.add_argument("--config", required=True, help="the model's YAML, or the name of the package's")
     parser.add_argument("--train", type=Path, required=True, help="JSONL of the training utterances")
     parser.add_argument("--output-dir", type=Path, required=True, help="the model directory to write")

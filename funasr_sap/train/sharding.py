@@ -1,6 +1,7 @@
 """Models whose weights are shared out over processes (FSDP), and what a checkpoint sees of them: all."""
 
 import contextlib
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from funasr_sap.train.distributed import Process
 
 
-def shard(model: nn.Module, process: Process, is_due) -> nn.Module:
+def shard(model: nn.Module, process: Process, is_due: Callable[[], bool]) -> nn.Module:
     """Share a model's weights out; each process holds a part of each, and of its optimiser's state.
 
     Args:
@@ -26,15 +27,15 @@ def shard(model: nn.Module, process: Process, is_due) -> nn.Module:
     for block in blocks:  # gathered one at a time
         if not isinstance(block, FSDPModule) and any(True for _ in block.parameters()):
             fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    sharded = fully_shard(model, mesh=mesh)  # the same object
 
     @contextlib.contextmanager
     def no_sync():
-        model.set_requires_gradient_sync(is_due())
+        sharded.set_requires_gradient_sync(is_due())
         yield
-        model.set_requires_gradient_sync(True)
+        sharded.set_requires_gradient_sync(True)
 
-    model.no_sync = no_sync  # FunASR's Trainer asks for it, as DistributedDataParallel has it
+    vars(model)["no_sync"] = no_sync  # FunASR's Trainer asks for it, as DistributedDataParallel has it
     return model
 
 
@@ -59,7 +60,7 @@ def whole(part):
     """Return a model or an optimiser as one process alone would have it, for its state."""
     if isinstance(part, DistributedDataParallel):
         return part.module
-    if isinstance(part, FSDPModule):
+    if isinstance(part, FSDPModule) and isinstance(part, nn.Module):
         return _WholeModel(part)
     if isinstance(part, torch.optim.Optimizer) and any(map(_is_shared, part.param_groups[0]["params"])):
         return _WholeOptimizer(part)

@@ -11,7 +11,7 @@ from funasr_sap.data.files import atomic_write
 from funasr_sap.data.staged import SOURCES, Part, read_parts
 from funasr_sap.errors import DataError
 from funasr_sap.metrics.report import markdown_table
-from funasr_sap.tool import run
+from funasr_sap.tool import run, split_help
 from funasr_sap.train.history import ValidationHistory
 from funasr_sap.train.record import read_metric
 
@@ -47,9 +47,9 @@ def stage_rows(folders: Sequence[Path], parts: Sequence[Part]) -> list[tuple[str
     return rows
 
 
-def main(argv=None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=split_help(__doc__)[0])
     parser.add_argument("stages", nargs="+", type=Path, metavar="FOLDER", help="of the stages, in order")
     parser.add_argument("--staged-data", required=True, help="what prepare_staged_data.py wrote")
     parser.add_argument("--output", help="write the table here too")

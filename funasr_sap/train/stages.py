@@ -9,7 +9,7 @@ nothing without a folder.
 import argparse
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -20,7 +20,7 @@ from funasr_sap.errors import ConfigError
 from funasr_sap.funasr_keys import TRAIN_KEYS
 from funasr_sap.models.builder import check_keys
 from funasr_sap.models.directory import MODEL_KEYS
-from funasr_sap.tool import run
+from funasr_sap.tool import run, split_help
 
 CONFIG = "finetune.yaml"
 PLAN_KEYS = ("all", "stages")
@@ -92,9 +92,9 @@ def _read(path: Path) -> dict:
     return found
 
 
-def main(argv=None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=split_help(__doc__)[0])
     parser.add_argument("--plan", type=Path, required=True, help="YAML of all stages")
     parser.add_argument("--base", type=Path, required=True, help="YAML of a training, which the plan changes")
     parser.add_argument("--output-dir", type=Path, help=f"gets stageN/{CONFIG}")

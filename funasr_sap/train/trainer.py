@@ -1,9 +1,10 @@
 """The Trainer, with the place where a model is judged: what is best, and when it is enough."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch.distributed as dist
+from torch import nn
 
 from funasr_sap.errors import ConfigError
 from funasr_sap.models.builder import check_keys
@@ -63,7 +64,7 @@ class Trainer(BaseTrainer):
                     f"train_conf.{key}: got {metric!r}, but validation decodes nothing; see validation_conf"
                 )
 
-    def validate(self, model, loader, epoch: int) -> dict[str, float]:
+    def validate(self, model: nn.Module, loader: Iterable, epoch: int) -> dict[str, float]:
         """Judge the model at the end of an epoch; every rank takes part.
 
         Args:
@@ -76,7 +77,14 @@ class Trainer(BaseTrainer):
         """
         return self.validate_epoch(model=model, dataloader_val=loader, epoch=epoch)
 
-    def validate_epoch(self, model=None, dataloader_val=None, epoch=None, step_in_epoch=None, **kwargs):
+    def validate_epoch(
+        self,
+        model: nn.Module,
+        dataloader_val: Iterable,
+        epoch: int,
+        step_in_epoch: int | None = None,
+        **kwargs,
+    ) -> dict[str, float]:
         """Judge the model, note the results and log them in one line; FunASR calls this within an epoch.
 
         Args:

@@ -2,11 +2,16 @@
 
 import logging
 from pathlib import Path
+from typing import cast
 
 import torch
 from funasr import AutoModel
 from funasr.models.lora.utils import mark_only_lora_as_trainable
 from funasr.train_utils.model_summary import model_summary
+from torch import nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 import funasr_sap  # noqa: F401  (registers the classes)
 from funasr_sap.data.processes import count_cpus
@@ -78,10 +83,12 @@ def _train(config: dict, process: Process, options: dict) -> None:
     trainer.use_decoder(build_decoder(config.get("validation_conf"), loader, model))
     model = trainer.warp_model(model)
     optim_keys = ("optim", "optim_conf", "scheduler", "scheduler_conf")
-    model, optim, scheduler = trainer.warp_optim_scheduler(
-        model, **{k: config[k] for k in optim_keys if k in config}
+    # FunASR finds the classes by their names: to type checkers, they might be anything.
+    model, optim, scheduler = cast(
+        tuple[nn.Module, Optimizer, LRScheduler],
+        trainer.warp_optim_scheduler(model, **{k: config[k] for k in optim_keys if k in config}),
     )
-    scaler = torch.amp.GradScaler(torch.device(process.device).type) if trainer.use_fp16 else None
+    scaler = GradScaler(torch.device(process.device).type) if trainer.use_fp16 else None
     rng.seed_all(seed, process.rank)  # its own noise in each process
     resume(trainer, model, optim, scheduler, steps, scaler)
     trainer.fit(model, optim, scheduler, loader, scaler)
@@ -113,7 +120,7 @@ def set_backends(config: dict) -> None:
         torch.backends.cuda.matmul.allow_tf32 = config["enable_tf32"]
 
 
-def choose_trainable(model, config: dict) -> None:
+def choose_trainable(model: nn.Module, config: dict) -> None:
     """Take parameters out of training as FunASR's ``freeze_param`` and ``lora_only`` ask for.
 
     Raises:
@@ -126,7 +133,7 @@ def choose_trainable(model, config: dict) -> None:
         raise ConfigError("nothing is left to train; see the freeze flags, freeze_param and lora_only")
 
 
-def freeze_parameters(model, names: str | list[str] | None) -> None:
+def freeze_parameters(model: nn.Module, names: str | list[str] | None) -> None:
     """Take parameters out of training, as FunASR's ``freeze_param`` does: by name, or by a part's name.
 
     Raises:
@@ -149,14 +156,21 @@ def average_best(trainer: Trainer, number: int) -> None:
         number: how many, if as many are kept.
     """
     reverse = trainer.avg_keep_nbest_models_type in HIGHER_IS_BETTER
-    best = sorted(trainer.saved_ckpts, key=trainer.saved_ckpts.get, reverse=reverse)[:number]
+    best = sorted(trainer.saved_ckpts, key=lambda name: trainer.saved_ckpts[name], reverse=reverse)[:number]
     folder = trainer.checkpoints.folder
     if best:
         average_checkpoints([folder / name for name in best], folder / f"{LATEST}.avg{number}")
         logging.info("%s: the mean of %s", folder / f"{LATEST}.avg{number}", ", ".join(best))
 
 
-def resume(trainer: Trainer, model, optim, scheduler, steps: int, scaler=None) -> None:
+def resume(
+    trainer: Trainer,
+    model: nn.Module,
+    optim: Optimizer,
+    scheduler: LRScheduler,
+    steps: int,
+    scaler: GradScaler | None = None,
+) -> None:
     """Go on from the checkpoint in the output folder, if there is one.
 
     Raises:

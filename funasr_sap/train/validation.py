@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from funasr_sap.data.biasing import longest_phrase, make_biasing_lists
 from funasr_sap.data.dataset import SAP2Dataset
@@ -19,6 +20,7 @@ from funasr_sap.models.sap2 import SAP2
 from funasr_sap.recogniser import Recogniser, Settings
 from funasr_sap.text.words import phrase_key, phrases
 from funasr_sap.train import rng
+from funasr_sap.train.loader import Loader
 from funasr_sap.train.sharding import is_in_parts
 
 # What a validation may report, by the names that training logs have for it; errors and shares in percent.
@@ -75,11 +77,11 @@ class ValidationDecoder:
         # Like lengths together make quick batches.
         places = random.Random(options.seed).sample(range(len(utterances)), size)
         sample = [utterances[place] for place in sorted(places, key=validation.get_source_len)]
-        self.texts = {each.key: each.text for each in sample}
+        self.texts = {each.key: each.transcript for each in sample}
         self.keywords = {each.key: list(each.keywords or ()) for each in sample}
         pool = sorted({*validation.pool, *training.pool})
         self.lists = {key: self._draw(key, pool) for key in self.texts}
-        self.requests = [Request(each.key, each.source, self.lists[each.key]) for each in sample]
+        self.requests = [Request(each.key, each.audio, self.lists[each.key]) for each in sample]
 
     def __call__(self, model: SAP2) -> dict[str, float]:
         """Recognise and score; what has no value, such as a B-WER without keywords, is left out.
@@ -121,12 +123,12 @@ class ValidationDecoder:
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
-def build_decoder(conf: dict | None, loader, model) -> ValidationDecoder | None:
+def build_decoder(conf: dict | None, loader: Loader, model: nn.Module) -> ValidationDecoder | None:
     """Build what ``validation_conf`` asks for; None, with a reason in the log, where nothing can be decoded.
 
     Args:
         conf: the section; None = no decoding.
-        loader: FunASR's ``DataloaderMapStyle``.
+        loader: of both datasets.
         model: as training has it.
 
     Raises:
@@ -144,7 +146,7 @@ def build_decoder(conf: dict | None, loader, model) -> ValidationDecoder | None:
     return ValidationDecoder(loader.dataset_val, loader.dataset_tr, options)
 
 
-def _why_not(loader, model) -> str | None:
+def _why_not(loader: Loader, model: nn.Module) -> str | None:
     if not isinstance(model, SAP2):
         return f"the model is {type(model).__name__}, no SAP2"
     if "llm" in model.untrained_parts and model.objective.llm_weight == 0:
@@ -154,7 +156,9 @@ def _why_not(loader, model) -> str | None:
     return None
 
 
-def decode_on_first_rank(decoder: ValidationDecoder, model, dtype: torch.dtype) -> dict[str, float]:
+def decode_on_first_rank(
+    decoder: ValidationDecoder, model: nn.Module, dtype: torch.dtype
+) -> dict[str, float]:
     """Decode on rank 0, and give all ranks its results; leaves training mode and random numbers as they are.
 
     A model whose weights are spread over the ranks is not decoded, and has no results.
@@ -164,25 +168,27 @@ def decode_on_first_rank(decoder: ValidationDecoder, model, dtype: torch.dtype) 
         model: as training has it, wrapped or not.
         dtype: of mixed precision; float32 for none.
     """
-    model = getattr(model, "module", model)
-    if _is_spread(model):
+    own = getattr(model, "module", model)
+    if not isinstance(own, SAP2):  # for which no decoder is built
+        return {}
+    if _is_spread(own):
         _warn_of_spread_weights()
         return {}
     shared = dist.is_available() and dist.is_initialized()
     rates = [{}]
     if not shared or dist.get_rank() == 0:
-        device, training = next(model.parameters()).device, model.training
+        device, training = next(own.parameters()).device, own.training
         states = rng.get_states(str(device))
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            rates[0] = decoder(model.eval())
-        model.train(training)
+            rates[0] = decoder(own.eval())
+        own.train(training)
         rng.set_states(states, str(device))
     if shared:
         dist.broadcast_object_list(rates, src=0)
     return rates[0]
 
 
-def _is_spread(model) -> bool:
+def _is_spread(model: nn.Module) -> bool:
     """Tell whether each rank holds only a part of the weights: FSDP, or ZeRO-3."""
     return any(map(is_in_parts, model.parameters()))
 

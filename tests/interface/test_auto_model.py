@@ -164,7 +164,7 @@ def test_output_files(model, wavs, hotwords, tmp_path):
 def test_an_output_folder_that_cannot_be_made_is_an_error_before_the_work(model, wavs, tmp_path):
     (tmp_path / "file").write_text("mine")
     calls = []
-    with pytest.raises(ConfigError, match="output_dir: cannot make the folder .*file"):
+    with pytest.raises(ConfigError, match=r"output_dir: cannot make the folder .*file"):
         model.generate(wavs, output_dir=tmp_path / "file", progress_callback=lambda *done: calls.append(done))
     assert not calls and (tmp_path / "file").read_text() == "mine"
 

@@ -92,9 +92,9 @@ def draw_noise(length: int, rng: np.random.Generator, pink: bool) -> np.ndarray:
     padded = fft.next_fast_len(length, real=True) if pink else length
     noise = rng.standard_normal(padded, dtype=np.float32)
     if pink:
-        spectrum = fft.rfft(noise)
+        spectrum = np.asarray(fft.rfft(noise))
         spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum), dtype=np.float32))
         spectrum[0] = 0
-        noise = fft.irfft(spectrum, padded)[:length]
+        noise = np.asarray(fft.irfft(spectrum, padded))[:length]
         noise /= np.sqrt(np.mean(np.square(noise)))
     return noise

@@ -284,10 +284,11 @@ def _check(
 ) -> None:
     check_split(split)
     get_language(lang)
-    if (hours is None) == (utterances is None):
+    given = [amount for amount in (hours, utterances) if amount is not None]
+    if len(given) != 1:
         raise ConfigError("give either hours or utterances (--hours or --utterances), not both or neither")
-    if (hours if utterances is None else utterances) <= 0:
-        raise ConfigError(f"expected more than zero hours or utterances, got {hours or utterances}")
+    if given[0] <= 0:
+        raise ConfigError(f"expected more than zero hours or utterances, got {given[0]}")
     if jobs < 1:
         raise ConfigError(f"expected at least one job, got {jobs}")
     for name, probability in (("noise", noise), ("reverb", reverb)):

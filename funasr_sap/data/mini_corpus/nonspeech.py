@@ -18,7 +18,7 @@ from tqdm import tqdm
 from funasr_sap.data.kaldi import write_kaldi
 from funasr_sap.data.mini_corpus.acoustics import SAMPLE_RATE, draw_noise, to_int16
 from funasr_sap.errors import ConfigError
-from funasr_sap.tool import run
+from funasr_sap.tool import run, split_help
 
 SECONDS = (0.5, 6.0)
 LEVELS = (-60.0, -15.0)  # root mean square, dB of full scale
@@ -70,7 +70,7 @@ def breaths(length: int, rng: np.random.Generator) -> np.ndarray:
         2, (rng.uniform(200, 500), rng.uniform(1500, 3500)), "bandpass", fs=SAMPLE_RATE, output="sos"
     )
     swell = np.sin(np.pi * np.arange(length) / (SAMPLE_RATE * rng.uniform(2, 4))) ** 2
-    return signal.sosfilt(band, rng.standard_normal(length)) * swell
+    return np.asarray(signal.sosfilt(band, rng.standard_normal(length))) * swell
 
 
 KINDS: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
@@ -122,7 +122,7 @@ def make_nonspeech(output_dir: Path, clips: int, seed: int = 0) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line and make the clips."""
-    summary, _, details = __doc__.partition("\n\n")
+    summary, details = split_help(__doc__)
     parser = argparse.ArgumentParser(
         prog="python -m funasr_sap.data.mini_corpus.nonspeech",
         description=summary,
