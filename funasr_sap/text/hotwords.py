@@ -32,7 +32,8 @@ _SPACED = re.compile(r"(.*\S)\s+(\d{1,3}(?:\.\d+)?)\s*", re.DOTALL)
 _LARGEST_WEIGHT = 100  # FunASR's; more after a blank is a year, or a model's number
 _ITEM = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*?))\s*(?:,|$)""")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d),(?=\d)")
-_ANY_SEPARATOR = re.compile(rf"[{SEPARATORS}\t|]|(?<=\s)/(?=\s)")
+# The bars of special tokens part nothing.
+_ANY_SEPARATOR = re.compile(rf"[{SEPARATORS}\t]|(?<!<)\|(?!>)|(?<=\s)/(?=\s)")
 _SURE_SEPARATOR = re.compile(r"[，、；;\t|/]")  # one is enough: no name holds it but as these
 _LIST_SUFFIX = re.compile(
     r"\.(?:te?xt|lst|list|csv|tsv|tab|jsonl?|ya?ml|scp|dic|dict|dat|voc|vocab|words|md|docx?|xlsx?|pdf)$",
