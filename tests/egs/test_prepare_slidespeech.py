@@ -197,7 +197,7 @@ def test_bad_audio_and_lonely_utterances_are_named(corpus, tmp_path):
     wav = next((corpus / "wav" / "dev").glob("*.wav"))
     wav.write_text("no audio")
     done = prepare(corpus, tmp_path / "out")
-    assert done.returncode == 1 and f"'{wav}': Format not recognised" in done.stderr
+    assert done.returncode == 1 and str(wav) in done.stderr and "Format not recognised" in done.stderr
     assert not (tmp_path / "out" / "dev" / "wav.scp").exists()
     text = corpus / "related_files" / "S95" / "text"
     first, *others = text.read_text(encoding="utf-8").splitlines(keepends=True)

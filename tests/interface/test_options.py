@@ -163,7 +163,7 @@ def test_long_audio_is_warned_of_once_a_call(embedded, wavs, caplog):
     said = [each.getMessage() for each in caplog.records if each.name == "funasr_sap.recogniser"]
     assert len(said) == 1
     assert said[0].startswith(
-        "audio_0: 21 s of audio, and this model knows at most 20 s; cut it by AutoModel("
+        "audio_0: 21 s of audio, and this model knows at most 10 s; cut it by AutoModel("
     )
     caplog.clear()
     embedded.generate(wavs[:3])

@@ -26,10 +26,10 @@ def test_a_frame_is_as_long_as_the_encoder_says(encoder, expected):
     assert frontend.frame_shift * frontend.lfr_n * subsampling(built) == expected
 
 
-def test_too_long_audio_takes_no_other_with_it():
+def test_too_long_audio_takes_no_other_with_it(small_model):
     audio = {"long": torch.randn(16000 * 31), "short": torch.randn(16000)}
     requests = [Request(key, samples, []) for key, samples in audio.items()]
-    waveforms, features, errors = Recogniser(None, WhisperMel())._load(requests)
+    waveforms, features, _, errors = Recogniser(small_model, WhisperMel())._load(requests, None)
     assert list(waveforms) == [1] and [len(each) for each in features] == [102]
     assert errors[0].startswith("long: audio of 31.00 s; expected 30 s at most")
 
