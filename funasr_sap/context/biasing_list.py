@@ -154,18 +154,15 @@ class BiasingList:
     def _spelt_for(self, hearing) -> "BiasingList":
         unlearned = np.flatnonzero(~hearing.learned[self.ids.pieces])
         places = np.unique(self.ids.starts.searchsorted(unlearned, "right") - 1)
-        return self._respelt(places.tolist(), hearing.spell)
+        return self._respelt(places.tolist(), hearing.spell_word)
 
     def _respelt(self, places: Sequence[int], spell: Callable[[str], Sequence[int]]) -> "BiasingList":
         """Spell the keywords at ``places`` otherwise; those that then have no piece are named."""
-        starts, pieces = self.ids.starts.tolist(), self.ids.pieces
-        packed = [pieces[start:end].tobytes() for start, end in itertools.pairwise(starts)]
-        for place in places:
-            packed[place] = pack(spell(self.words[place]))
-        unheard = [self.words[place] for place in places if not packed[place]]
+        spelt = {place: np.fromiter(spell(self.words[place]), np.int32) for place in places}
+        unheard = [self.words[place] for place, pieces in spelt.items() if not len(pieces)]
         if unheard:
             warn_of_unheard(unheard, len(self))
-        return BiasingList.restore(self.words, Spellings.join(packed), self.given)
+        return BiasingList.restore(self.words, self.ids.change(spelt), self.given)
 
 
 def warn_of_unheard(words: Sequence[str], number: int) -> None:

@@ -3,7 +3,7 @@
 Symbols: N keywords, S pieces of all of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -36,6 +36,18 @@ class Spellings(Sequence):
         """Put together what ``pack`` made of each keyword: ten times as fast as from tuples."""
         lengths = np.fromiter(map(len, packed), np.int64, len(packed)) // np.int32().itemsize
         return cls(np.frombuffer(bytearray().join(packed), np.int32), lengths)
+
+    def change(self, spelt: Mapping[int, np.ndarray]) -> "Spellings":
+        """Spell some keywords otherwise.
+
+        Args:
+            spelt: the piece ids of each, int32, by its place, places rising; the others stay as they are.
+        """
+        lengths, parts, end = self.lengths, [], 0
+        for place, pieces in spelt.items():
+            parts += [self.pieces[end : self.starts[place]], pieces]
+            lengths[place], end = len(pieces), self.starts[place + 1]
+        return Spellings(np.concatenate([*parts, self.pieces[end:]]), lengths)
 
     def __len__(self):
         return len(self.starts) - 1

@@ -28,3 +28,11 @@ def test_arrays_that_were_saved_come_back():
 def test_a_place_outside_of_the_list(place):
     with pytest.raises(IndexError, match=f"keyword {place} of 2"):
         Spellings.join([pack((1,)), pack((2,))])[place]
+
+
+def test_some_keywords_are_spelt_otherwise():
+    spellings = Spellings.join([pack(ids) for ids in ((1, 2), (3,), (), (4, 5, 6))])
+    changed = spellings.change({0: np.array([9], np.int32), 3: np.array([], np.int32)})
+    assert list(changed) == [(9,), (3,), (), ()] and changed.pieces.dtype == np.int32
+    assert list(spellings.change({})) == list(spellings)
+    assert list(spellings) == [(1, 2), (3,), (), (4, 5, 6)]
